@@ -1,0 +1,1 @@
+"""Measurements run by hand; their results are kept in docs/benchmarks.md."""

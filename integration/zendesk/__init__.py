@@ -1,0 +1,1 @@
+"""Zendesk: what it sends, what it takes, how it fails. All use of zenpy is in this folder."""

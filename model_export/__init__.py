@@ -1,0 +1,1 @@
+"""Makes the model and owns its contract, the bundle."""

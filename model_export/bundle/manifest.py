@@ -1,0 +1,145 @@
+"""What a bundle says about itself: ``manifest.json``, its files and their hashes.
+
+A bundle is a folder of JSON and ONNX; nothing in it executes on load::
+
+    manifest.json    this module
+    tokenizer.json   Hugging Face tokenizers
+    model.int8.onnx  the graph for CPUs
+    model.fp32.onnx  fall-back where int8 answers wrongly (optional)
+    model.fp16.onnx  the graph for CUDA (optional)
+    golden.npz       token sequences with the logits the fp32 model gave them
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+PROTOCOL = 1
+"""Version of the bundle format.
+
+Raise it when a worker of the previous release would read a new bundle wrongly: a file renamed, a field's meaning
+changed, a new field that must not be ignored. Do not raise it for a field that older workers may ignore. A worker
+loads every protocol up to its own that it has code for and refuses the others by name.
+"""
+
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"
+GOLDEN = "golden.npz"
+
+
+class BundleError(Exception):
+    """A bundle that must not serve; the message names the file or field and what to do."""
+
+
+class Label(msgspec.Struct, frozen=True):
+    """One answer the model can give.
+
+    Attributes:
+        value: the Zendesk option's tag, written to the field as it stands here.
+        name: what people read; ``A::B`` for a nested option.
+        threshold: smallest probability, in [0, 1], at which the category may be filled without asking.
+        support: calibration examples behind the threshold; None when it was not calibrated.
+    """
+
+    value: str
+    name: str
+    threshold: float = 0.5
+    support: int | None = None
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file's SHA-256 (hex) and its size in bytes."""
+
+    sha256: str
+    size: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The contents of ``manifest.json``.
+
+    Attributes:
+        version: sortable and unique per ``name``; part of every decision record.
+        created: RFC 3339, UTC.
+        task: ``single`` (softmax) or ``multi`` (a sigmoid per label).
+        max_length: longest token sequence the model sees, special tokens included.
+        text_version: the ``prepare_text`` this model was trained with.
+        temperature: logits are divided by it before softmax or sigmoid.
+        metrics: figures measured on held-out rows, by name.
+        base: the pretrained model or the architecture it was made from.
+        data: what it was trained on, with a fingerprint of the rows.
+    """
+
+    protocol: int
+    name: str
+    version: str
+    created: str
+    task: Literal["single", "multi"]
+    labels: tuple[Label, ...]
+    max_length: int
+    text_version: int
+    temperature: float = 1.0
+    files: dict[str, File]
+    metrics: dict[str, float] = {}
+    base: str = ""
+    data: dict[str, Any] = {}
+
+
+def describe_files(folder: Path) -> dict[str, File]:
+    """Hash every file of a bundle folder except the manifest itself."""
+    return {
+        path.relative_to(folder).as_posix(): File(
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(), size=path.stat().st_size
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``manifest.json``, readable and stable so that two builds can be compared."""
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and verify a bundle folder.
+
+    Raises:
+        BundleError: the manifest is missing or malformed, its protocol is not known here, or a file is missing,
+            altered or truncated.
+    """
+    path = folder / MANIFEST
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror}): point `bundle` at a bundle's folder") from error
+    try:
+        protocol = msgspec.json.decode(raw, type=dict[str, Any]).get("protocol")
+        if protocol != PROTOCOL:
+            raise BundleError(
+                f"{path} has protocol {protocol!r}, this worker reads {PROTOCOL}: "
+                "export the model again, or run the release that wrote it"
+            )
+        manifest = msgspec.json.decode(raw, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BundleError(f"{path} is not a bundle manifest: {error}") from error
+    if not manifest.labels:
+        raise BundleError(f"{path} names no labels")
+    for name, expected in manifest.files.items():
+        _verify(folder, name, expected)
+    return manifest
+
+
+def _verify(folder: Path, name: str, expected: File) -> None:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise BundleError(f"{name!r} points outside the bundle {folder}")
+    if not path.is_file():
+        raise BundleError(f"{path} is named in the manifest but missing: copy the bundle again")
+    with path.open("rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != expected.sha256:
+        raise BundleError(f"{path} is not the file that was published (SHA-256 differs): copy the bundle again")

@@ -1,0 +1,150 @@
+"""The only inference code of the project: texts in, probabilities out."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from model_export.bundle.manifest import GOLDEN, TOKENIZER, BundleError, read_manifest
+from model_export.bundle.text import TEXT_VERSION
+
+log = logging.getLogger("presort.model")
+
+Provider = Literal["auto", "cpu", "cuda"]
+Tokens = list[int]
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# In order of preference. The dynamic-int8 operators have no CUDA kernel, so a GPU gets the fp16 graph.
+GRAPHS = {CPU: ("model.int8.onnx", "model.fp32.onnx"), CUDA: ("model.fp16.onnx",)}
+
+BATCH = 8
+"""Sequences a run; on a CPU larger batches gain nothing, and none of them is padded."""
+
+GOLDEN_AGREEMENT = 0.97
+"""Share of golden sequences on which this CPU must choose the label that the fp32 model chose at export."""
+
+
+class Predictor:
+    """A verified bundle, loaded and ready.
+
+    Attributes:
+        manifest: what the bundle says about itself.
+        graph: the file that answers, for logs and metrics.
+        provider: the execution provider that runs it.
+        agreement: share of the golden sequences answered as at export.
+    """
+
+    def __init__(self, folder: Path, provider: Provider = "auto") -> None:
+        """Load, then ask the golden sequences before anyone else may ask.
+
+        Args:
+            folder: the bundle.
+            provider: ``auto`` takes CUDA when both the provider and an fp16 graph are there.
+
+        Raises:
+            BundleError: the bundle is broken, was made for another text preparation, or answers its own golden
+                sequences wrongly on this machine with every graph it has.
+        """
+        self.manifest = read_manifest(folder)
+        if self.manifest.text_version != TEXT_VERSION:
+            raise BundleError(
+                f"{folder} was trained on text version {self.manifest.text_version}, this release prepares version "
+                f"{TEXT_VERSION}: train again, or run the release that trained it"
+            )
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(self.manifest.max_length)
+        self.provider = _choose_provider(folder, provider)
+        self._session, self.graph, self.agreement = self._first_graph_that_agrees(folder)
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Probabilities for texts made by ``prepare_text``.
+
+        Returns:
+            (texts, labels), rows in the order asked. Each row sums to one for ``single``; each entry is a label's own
+            probability for ``multi``.
+        """
+        return self.probabilities(self.logits(self.tokens(texts)))
+
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """Token ids with special tokens, cut to the model's longest."""
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+
+    def logits(self, sequences: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Raw scores, (sequences, labels), in the order asked."""
+        return self._run(self._session, sequences)
+
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Softmax or sigmoid of the logits over the temperature; the same shape."""
+        scaled = logits / self.manifest.temperature
+        if self.manifest.task == "multi":
+            return np.asarray(1 / (1 + np.exp(-scaled)), dtype=np.float32)
+        exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return np.asarray(exp / exp.sum(axis=1, keepdims=True), dtype=np.float32)
+
+    def _run(self, session: ort.InferenceSession, sequences: Sequence[Tokens]) -> NDArray[np.float32]:
+        out = np.empty((len(sequences), len(self.manifest.labels)), dtype=np.float32)
+        for rows in _equal_lengths(sequences):
+            ids = np.array([sequences[row] for row in rows], dtype=np.int64)
+            feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+            out[rows] = session.run(["logits"], feed)[0]
+        return out
+
+    def _first_graph_that_agrees(self, folder: Path) -> tuple[ort.InferenceSession, str, float]:
+        golden = np.load(folder / GOLDEN, allow_pickle=False)
+        sequences = [
+            ids[:length].tolist() for ids, length in zip(golden["input_ids"], golden["lengths"], strict=True)
+        ]
+        expected = golden["logits"].argmax(axis=1)
+        verdicts = []
+        for graph in GRAPHS[self.provider]:
+            if not (folder / graph).is_file():
+                continue
+            session = _session(folder / graph, self.provider)
+            agreement = float((self._run(session, sequences).argmax(axis=1) == expected).mean())
+            if agreement >= GOLDEN_AGREEMENT:
+                return session, graph, agreement
+            verdicts.append(f"{graph} agrees on {agreement:.1%} of {len(expected)}")
+            log.warning("%s: %s of the golden sequences; trying the next graph", folder, verdicts[-1])
+        raise BundleError(
+            f"{folder} fails its self-test on this machine ({'; '.join(verdicts) or 'no graph for ' + self.provider}), "
+            f"needs {GOLDEN_AGREEMENT:.0%}: export again on a like machine or add model.fp32.onnx"
+        )
+
+
+def _equal_lengths(sequences: Sequence[Tokens]) -> Iterator[list[int]]:
+    """Row numbers in batches of one length each: padding costs more than batching gains."""
+    by_length = sorted(range(len(sequences)), key=lambda row: len(sequences[row]))
+    for _, group in itertools.groupby(by_length, key=lambda row: len(sequences[row])):
+        rows = list(group)
+        yield from (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+
+
+def _choose_provider(folder: Path, wanted: Provider) -> str:
+    can_cuda = CUDA in ort.get_available_providers()
+    has_graph = (folder / GRAPHS[CUDA][0]).is_file()
+    if wanted == "cuda" and not (can_cuda and has_graph):
+        cause = "the bundle has no model.fp16.onnx" if can_cuda else "onnxruntime-gpu is not installed or sees no GPU"
+        raise BundleError(f"provider is cuda, but {cause}: mend that or set provider = 'auto'")
+    return CUDA if wanted != "cpu" and can_cuda and has_graph else CPU
+
+
+def _session(graph: Path, provider: str) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    # One thread a process, more processes for more speed: two processes of one thread beat one of two by 6-20 %.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    providers = [provider] if provider == CPU else [provider, CPU]
+    try:
+        return ort.InferenceSession(str(graph), options, providers=providers)
+    except Exception as error:  # onnxruntime raises half a dozen unrelated types for a bad graph
+        raise BundleError(f"{graph} does not load in onnxruntime {ort.__version__}: {error}") from error

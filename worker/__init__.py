@@ -1,0 +1,1 @@
+"""Decides and acts: the only package that imports both others."""
