@@ -128,6 +128,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{path} is not a bundle manifest: {error}") from error
     if not manifest.labels:
         raise BundleError(f"{path} names no labels")
+    for name in (TOKENIZER, GOLDEN):
+        if name not in manifest.files:
+            raise BundleError(f"{path} does not list {name}, and only listed files are verified: export again")
     for name, expected in manifest.files.items():
         _verify(folder, name, expected)
     return manifest

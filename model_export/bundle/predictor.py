@@ -13,7 +13,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from model_export.bundle.manifest import GOLDEN, TOKENIZER, BundleError, read_manifest
+from model_export.bundle.manifest import GOLDEN, TOKENIZER, BundleError, Manifest, read_manifest
 from model_export.bundle.text import TEXT_VERSION
 
 log = logging.getLogger("presort.model")
@@ -59,10 +59,8 @@ class Predictor:
                 f"{folder} was trained on text version {self.manifest.text_version}, this release prepares version "
                 f"{TEXT_VERSION}: train again, or run the release that trained it"
             )
-        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(self.manifest.max_length)
-        self.provider = _choose_provider(folder, provider)
+        self._tokenizer = _tokenizer(folder / TOKENIZER, self.manifest.max_length)
+        self.provider = _choose_provider(self.manifest, provider)
         self._session, self.graph, self.agreement = self._first_graph_that_agrees(folder)
 
     def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -99,14 +97,15 @@ class Predictor:
         return out
 
     def _first_graph_that_agrees(self, folder: Path) -> tuple[ort.InferenceSession, str, float]:
-        golden = np.load(folder / GOLDEN, allow_pickle=False)
-        sequences = [
-            ids[:length].tolist() for ids, length in zip(golden["input_ids"], golden["lengths"], strict=True)
-        ]
-        expected = golden["logits"].argmax(axis=1)
+        sequences, logits = read_golden(folder)
+        if logits.shape[1:] != (len(self.manifest.labels),):
+            raise BundleError(
+                f"{folder}: {GOLDEN} has logits {logits.shape}, the manifest {len(self.manifest.labels)} labels"
+            )
+        expected = logits.argmax(axis=1)
         verdicts = []
         for graph in GRAPHS[self.provider]:
-            if not (folder / graph).is_file():
+            if graph not in self.manifest.files:  # an unlisted file was never verified
                 continue
             session = _session(folder / graph, self.provider)
             agreement = float((self._run(session, sequences).argmax(axis=1) == expected).mean())
@@ -120,6 +119,16 @@ class Predictor:
         )
 
 
+def read_golden(folder: Path) -> tuple[list[Tokens], NDArray[np.float32]]:
+    """A bundle's golden token sequences, and the fp32 model's logits for them, (sequences, labels)."""
+    try:
+        golden = np.load(folder / GOLDEN, allow_pickle=False)
+        rows = zip(golden["input_ids"], golden["lengths"], strict=True)
+        return [ids[:length].tolist() for ids, length in rows], golden["logits"]
+    except Exception as error:  # numpy raises half a dozen unrelated types for a bad file
+        raise BundleError(f"{folder / GOLDEN} does not load: {error}") from error
+
+
 def _equal_lengths(sequences: Sequence[Tokens]) -> Iterator[list[int]]:
     """Row numbers in batches of one length each: padding costs more than batching gains."""
     by_length = sorted(range(len(sequences)), key=lambda row: len(sequences[row]))
@@ -128,9 +137,19 @@ def _equal_lengths(sequences: Sequence[Tokens]) -> Iterator[list[int]]:
         yield from (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
 
 
-def _choose_provider(folder: Path, wanted: Provider) -> str:
+def _tokenizer(path: Path, max_length: int) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises plain Exception
+        raise BundleError(f"{path} is not a tokenizer: {error}") from error
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    return tokenizer
+
+
+def _choose_provider(manifest: Manifest, wanted: Provider) -> str:
     can_cuda = CUDA in ort.get_available_providers()
-    has_graph = (folder / GRAPHS[CUDA][0]).is_file()
+    has_graph = GRAPHS[CUDA][0] in manifest.files
     if wanted == "cuda" and not (can_cuda and has_graph):
         cause = "the bundle has no model.fp16.onnx" if can_cuda else "onnxruntime-gpu is not installed or sees no GPU"
         raise BundleError(f"provider is cuda, but {cause}: mend that or set provider = 'auto'")

@@ -24,10 +24,19 @@ _LINE_END = re.compile(r" ?\n")
 _SPACES = re.compile(r"[^\S\n]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
-_TAG = re.compile(r"<(?:!doctype|html|body|div|p|br|table|span|a|ul|ol|li|b|i|strong|em|h[1-6])\b[^>]*>", re.IGNORECASE)
+_TAG = re.compile(
+    r"<(?:!doctype|html|body|div|p|br|table|span|a|ul|ol|li|b|i|strong|em|h[1-6])(?=[\s/>])[^>]*>", re.IGNORECASE
+)
 _URL = re.compile(r"\b(?:https?://|www\.)[^\s<>\"]{1,2000}", re.IGNORECASE)
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-_DIGITS = re.compile(r"(?<![\w.])(?!\d{4}-\d\d-\d\d(?!\d))\+?\(?\d(?:[ ().\-/]{0,2}\d){6,18}(?!\w)")
+# A date is matched first, so that it is neither masked nor taken for the start of a phone number.
+_DIGITS = re.compile(
+    r"(?<![\w.])(?<!\d:)(?:"
+    r"(?P<date>(?:19|20)\d\d([-./])\d\d?\2\d\d?(?!\d)|\d\d?([-./])\d\d?\3(?:19|20)?\d\d(?![-./]?\d))"
+    r"|\+?\(?\d(?:[ ().\-/]{0,2}\d){6,18}(?!\w)"
+    r"|\d{20,}(?!\w))"
+)
+_FORWARD_MARK = re.compile(r"-{3,}[^\n]{1,60}-{3,}|Begin forwarded message:", re.IGNORECASE)
 
 
 class _Controls(dict[int, int]):
@@ -80,7 +89,8 @@ def _newest_message(text: str) -> str:
     text = _LONG_LINE.sub(r"\1\n", text)
     mail = EmailMessage(text=text, languages=list(_LANGUAGES), keep_hyphen_lists=True).read()
     # A forwarded mail is all quote: then the quote is the message.
-    return next((reply.body for reply in mail.replies if reply.body), text)
+    bodies = (reply.body for reply in mail.replies if reply.body)
+    return next((body for body in bodies if not _FORWARD_MARK.fullmatch(body)), text)
 
 
 def _mask(text: str) -> str:
@@ -89,6 +99,8 @@ def _mask(text: str) -> str:
 
 def _kind_of_number(match: re.Match[str]) -> str:
     written = match[0]
+    if match["date"]:
+        return written
     digits = [int(c) for c in written if c.isdigit()]
     if len(digits) >= 13 and _luhn(digits):
         return "<card>"

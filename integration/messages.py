@@ -1,0 +1,135 @@
+"""The queue contract: task names, queues and the frozen payloads they carry.
+
+Publisher and worker both import it; neither Celery nor Redis is needed to read it. Payloads travel as JSON. A reader
+ignores fields it does not know and gives new ones a default, so that old and new releases can share a queue while a
+deployment rolls.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import msgspec
+
+CLASSIFY = "presort.classify"
+"""One ``NewTicket``; taken in batches."""
+WRITE = "presort.write"
+"""One ``Writes``; several are merged into one request to Zendesk."""
+CONFIRM = "presort.confirm"
+"""One ``Job``: a bulk update whose per-ticket results are not known yet."""
+RESUME = "presort.resume"
+"""No payload: put what was deferred, and is due, back into its queue."""
+WATCH = "presort.watch"
+"""No payload: look at the counts, open and resolve alerts."""
+
+TICKETS_QUEUE = "presort.tickets"
+WRITES_QUEUE = "presort.writes"
+UPKEEP_QUEUE = "presort.upkeep"
+"""Periodic work has a queue of its own, or an alert would wait behind the very backlog it should tell of."""
+
+QUEUES = {
+    CLASSIFY: TICKETS_QUEUE,
+    WRITE: WRITES_QUEUE,
+    CONFIRM: WRITES_QUEUE,
+    RESUME: UPKEEP_QUEUE,
+    WATCH: UPKEEP_QUEUE,
+}
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A payload: the one argument its task takes."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers."""
+        payload: dict[str, Any] = msgspec.to_builtins(self)
+        return payload
+
+    @classmethod
+    def from_json(cls, payload: Any) -> Self:  # noqa: ANN401 - checked here
+        """Read it back.
+
+        Raises:
+            msgspec.ValidationError: a field is missing or of another type.
+        """
+        return msgspec.convert(payload, cls)
+
+
+class NewTicket(Message, frozen=True, kw_only=True):
+    """A ticket to classify, as the webhook told of it.
+
+    Attributes:
+        received_at: when the webhook came, Unix seconds.
+        text_known: whether subject and description are the ticket's; a trigger's webhook carries ids only, then the
+            worker reads the ticket.
+        created_at: when the ticket was created, Unix seconds; None when the webhook does not say.
+        channel: Zendesk's ``via.channel``.
+        actor_id: who created it; our own user's tickets are not sorted.
+        attempts: how often a temporary error sent it back.
+    """
+
+    ticket_id: int
+    received_at: float
+    text_known: bool = False
+    subject: str | None = None
+    description: str | None = None
+    created_at: float | None = None
+    channel: str | None = None
+    actor_id: int | None = None
+    attempts: int = 0
+
+
+class Decision(Message, frozen=True, kw_only=True):
+    """What was decided about one ticket for one classifier; kept as the record of it.
+
+    Attributes:
+        id: unique; travels into the ticket's audit.
+        action: what should be written: the category, only our own fields, or nothing.
+        reason: why, as a code: ``confident``, ``below_threshold``, ``shadow_mode``, ``suggest_mode``, ``no_text``,
+            ``stub_text``, ``own_ticket``, ``ticket_deleted``.
+        category: the option's tag with the highest probability; None when the model was not asked.
+        confidence: its calibrated probability in [0, 1].
+        top: up to three (tag, probability), best first.
+        model: ``name@version``.
+        created_at, received_at, decided_at: Unix seconds.
+        attempts: how often a temporary error or a collision sent its write back.
+    """
+
+    id: str
+    ticket_id: int
+    classifier: str
+    action: Literal["fill", "suggest", "leave"]
+    reason: str
+    category: str | None = None
+    confidence: float | None = None
+    top: tuple[tuple[str, float], ...] = ()
+    threshold: float | None = None
+    model: str
+    created_at: float
+    received_at: float
+    decided_at: float
+    attempts: int = 0
+
+
+class Writes(Message, frozen=True, kw_only=True):
+    """Decisions to write back.
+
+    Attributes:
+        has_slot: the account's update budget was already charged for them.
+    """
+
+    decisions: tuple[Decision, ...]
+    has_slot: bool = False
+
+
+class Job(Message, frozen=True, kw_only=True):
+    """A bulk update under way.
+
+    Attributes:
+        id: Zendesk's job id.
+        decisions: what it writes, in the order of the job's results.
+        attempts: how often it was asked for.
+    """
+
+    id: str
+    decisions: tuple[Decision, ...]
+    attempts: int = 0

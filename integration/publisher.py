@@ -1,0 +1,61 @@
+"""Sends messages by task name; knows Celery as a client, never a task's code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+
+from integration import messages
+
+VISIBILITY_TIMEOUT_S = 90
+"""A message not acknowledged for so long is given to another worker.
+
+Longer than the slowest batch (four Zendesk requests that time out after 10 s each), short enough that a killed
+worker's tickets are back in under 2 minutes.
+"""
+
+
+def create_celery(name: str, redis_url: str) -> Celery:
+    """A Celery app with the transport both sides must agree on: queues, JSON, key names, timeouts.
+
+    Args:
+        name: of the process, in logs.
+        redis_url: ``redis://``, ``rediss://`` or ``unix://``.
+    """
+    app = Celery(name, broker=redis_url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_routes={task: {"queue": queue} for task, queue in messages.QUEUES.items()},
+        task_create_missing_queues=True,
+        broker_connection_retry_on_startup=True,
+        # A receiver must answer within a second; the webhook is delivered again when the broker is away.
+        task_publish_retry=False,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            # kombu looks for lost messages every interval x throttle seconds; its defaults make that 100.
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "unacked_key": "presort:unacked",
+            "unacked_index_key": "presort:unacked_index",
+            "unacked_mutex_key": "presort:unacked_mutex",
+            "keyprefix_queue": "presort:binding.%s",
+            "keyprefix_fanout": "presort:fanout.{db}.",
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+        },
+    )
+    return app
+
+
+def publish(app: Celery, task: str, message: messages.Message | None = None, **options: Any) -> None:  # noqa: ANN401 - Celery's own options
+    """Send one message to its task's queue.
+
+    Raises:
+        kombu.exceptions.OperationalError: the broker cannot be reached or refuses.
+    """
+    app.send_task(task, args=[message.to_json()] if message is not None else [], **options)

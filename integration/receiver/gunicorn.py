@@ -1,0 +1,35 @@
+"""How gunicorn serves the receiver: ``gunicorn -c python:integration.receiver.gunicorn``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+from integration import settings
+
+# Before anything imports prometheus_client: counters of several processes meet in files here.
+os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="presort-metrics-"))
+
+_receiver = settings.load().receiver
+
+wsgi_app = "integration.receiver:create_app()"
+bind = f"{_receiver.host}:{_receiver.port}"
+proc_name = "presort-receiver"
+worker_class = "gthread"  # keeps connections open between deliveries
+workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+threads = 4
+timeout = 30
+graceful_timeout = 10
+keepalive = 75
+control_socket_disable = True  # nothing uses it, and the image's file system is read-only
+accesslog = None  # Prometheus counts; a line per webhook is noise
+
+
+def child_exit(_server: Arbiter, worker: Worker) -> None:
+    """A dead process's gauges must not be summed any longer."""
+    from prometheus_client import multiprocess  # noqa: PLC0415 - only after PROMETHEUS_MULTIPROC_DIR is set
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped

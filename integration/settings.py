@@ -1,0 +1,212 @@
+"""The one place that reads ``presort.toml``, the environment and secret files.
+
+Everything else gets a validated group passed in. Secrets come from the environment only: ``NAME``, or ``NAME_FILE``
+with the path of a file that holds the value (Docker and Kubernetes secrets).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+PATH_VARIABLE = "PRESORT_CONFIG"
+DEFAULT_PATH = "presort.toml"
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Id = Annotated[int, msgspec.Meta(gt=0)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+class SettingsError(Exception):
+    """A setting that is missing or wrong; the message names it and says how to mend it."""
+
+
+class _Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A misspelt setting is an error, never a silent default."""
+
+
+class Zendesk(_Group, frozen=True, kw_only=True):
+    """The account and how hard it may be used.
+
+    Attributes:
+        subdomain: ``acme`` of ``acme.zendesk.com``.
+        client_id: the OAuth client's unique identifier; its secret is ``PRESORT_ZENDESK_CLIENT_SECRET``.
+        url: base URL of the local simulator instead of the account; never set in production.
+        updates_per_minute: ticket updates Zendesk grants the account (100; 20 on trials, 300 with High Volume).
+        share: the part of them that Presort may use; agents' own edits need the rest.
+        timeout_s: for one request.
+    """
+
+    subdomain: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    client_id: str
+    url: str | None = None
+    updates_per_minute: Positive = 100
+    share: Share = 0.6
+    timeout_s: Positive = 10
+
+
+class Receiver(_Group, frozen=True, kw_only=True):
+    """The webhook's door.
+
+    Attributes:
+        max_age_s: how far a delivery's signed timestamp may be from now, either way.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
+    max_age_s: Positive = 600
+
+
+class Classifier(_Group, frozen=True, kw_only=True):
+    """One Zendesk field that Presort answers for.
+
+    Attributes:
+        name: in metrics, records and alerts.
+        field_id: the drop-down to fill.
+        bundle: the model's folder; relative paths start at ``presort.toml``.
+        mode: ``shadow`` records only, ``suggest`` writes the three fields below, ``prefill`` also the field itself
+            when the model is sure enough.
+        prediction_field_id, confidence_field_id, model_field_id: text fields of ours beside it; each may be left out.
+    """
+
+    name: Name = "category"
+    field_id: Id
+    bundle: str
+    mode: Literal["shadow", "suggest", "prefill"] = "suggest"
+    prediction_field_id: Id | None = None
+    confidence_field_id: Id | None = None
+    model_field_id: Id | None = None
+
+
+class Worker(_Group, frozen=True, kw_only=True):
+    """Inference.
+
+    Attributes:
+        provider: ``auto`` takes CUDA when it and an fp16 graph are there.
+        batch: tickets taken from the queue at once.
+        flush_s: how long the first ticket of a batch waits for company.
+    """
+
+    provider: Literal["auto", "cpu", "cuda"] = "auto"
+    batch: Annotated[int, msgspec.Meta(ge=1, le=100)] = 64
+    flush_s: Positive = 0.1
+
+
+class Spikes(_Group, frozen=True, kw_only=True):
+    """When a category's rate is news.
+
+    Attributes:
+        tick_s: seconds a count covers. The detector thinks in ticks of a minute; the demo shortens them to let an
+            hour pass in a minute.
+        weeks: at most one false alert per category in this many weeks.
+        min_tickets: fewer never make an alert.
+        learning_ticks: history a category needs before it may fire.
+        late_ticks: how long a count waits for late tickets before it is judged.
+    """
+
+    tick_s: Positive = 60
+    weeks: Literal[4, 12, 52] = 4
+    min_tickets: Annotated[int, msgspec.Meta(ge=3)] = 5
+    learning_ticks: Annotated[int, msgspec.Meta(ge=5)] = 1440
+    late_ticks: Annotated[int, msgspec.Meta(ge=0)] = 2
+
+
+class _File(_Group, frozen=True, kw_only=True):
+    """``presort.toml`` as it is written."""
+
+    zendesk: Zendesk
+    classifier: Annotated[tuple[Classifier, ...], msgspec.Meta(min_length=1)]
+    receiver: Receiver = Receiver()
+    worker: Worker = Worker()
+    spikes: Spikes = Spikes()
+
+
+class Settings(_Group, frozen=True, kw_only=True):
+    """Everything a process needs to know, validated once at its start.
+
+    Attributes:
+        zendesk_client_secret: ``PRESORT_ZENDESK_CLIENT_SECRET``.
+        webhook_secrets: ``PRESORT_WEBHOOK_SECRETS``, separated by commas; several while one is being replaced.
+        redis_url: ``PRESORT_REDIS_URL``.
+        alert_urls: ``PRESORT_ALERT_URLS``, Apprise URLs separated by spaces; none means alerts are only shown.
+    """
+
+    zendesk: Zendesk
+    classifiers: tuple[Classifier, ...]
+    receiver: Receiver
+    worker: Worker
+    spikes: Spikes
+    zendesk_client_secret: str
+    webhook_secrets: tuple[str, ...]
+    redis_url: str
+    alert_urls: tuple[str, ...] = ()
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the file (``PRESORT_CONFIG``, else ``presort.toml`` here) and the secrets.
+
+    Raises:
+        SettingsError: the file or a required secret is missing, or a value is not what it must be.
+    """
+    path = path or Path(environ.get(PATH_VARIABLE, DEFAULT_PATH))
+    file = _read(path)
+    names = [classifier.name for classifier in file.classifier]
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{path}: two [[classifier]] have the same name; names must differ")
+    return Settings(
+        zendesk=file.zendesk,
+        classifiers=tuple(
+            msgspec.structs.replace(one, bundle=str(path.parent / one.bundle)) for one in file.classifier
+        ),
+        receiver=file.receiver,
+        worker=file.worker,
+        spikes=file.spikes,
+        zendesk_client_secret=secret("PRESORT_ZENDESK_CLIENT_SECRET", environ),
+        webhook_secrets=tuple(filter(None, secret("PRESORT_WEBHOOK_SECRETS", environ).replace(",", " ").split())),
+        redis_url=secret("PRESORT_REDIS_URL", environ, default="redis://127.0.0.1:6379/0"),
+        alert_urls=tuple(secret("PRESORT_ALERT_URLS", environ, default="").split()),
+    )
+
+
+def secret(name: str, environ: Mapping[str, str] = os.environ, default: str | None = None) -> str:
+    """A secret from the variable ``name`` or from the file that ``name_FILE`` points at.
+
+    Raises:
+        SettingsError: neither is set and there is no default, or the file cannot be read or is empty.
+    """
+    if path := environ.get(f"{name}_FILE"):
+        try:
+            value = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}_FILE points at {path}, which cannot be read: {error}") from error
+        if not value:
+            raise SettingsError(f"{name}_FILE points at {path}, which is empty")
+        return value
+    found = environ.get(name) or default
+    if found is None:
+        raise SettingsError(
+            f"{name} is not set: put it (or {name}_FILE, the path of a file with it) in the environment"
+        )
+    return found
+
+
+def _read(path: Path) -> _File:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path} does not exist: copy presort.example.toml to {DEFAULT_PATH} and fill it in, "
+            f"or point {PATH_VARIABLE} at yours"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    try:
+        return msgspec.convert(document, _File)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{path}: {error} (presort.example.toml shows every setting)") from error

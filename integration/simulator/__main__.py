@@ -1,0 +1,5 @@
+"""``python -m integration.simulator``."""
+
+from integration.simulator.cli import simulate
+
+simulate()

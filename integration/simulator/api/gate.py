@@ -1,0 +1,107 @@
+"""What every API request passes: faults, authentication, the account's budgets; and the headers it leaves with."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import time
+
+from flask import Response, g, request
+from werkzeug.exceptions import ServiceUnavailable
+
+from integration.simulator.account import AGENT, INTEGRATION, Account
+from integration.simulator.errors import ApiError, limited
+from integration.simulator.limits import Window
+from integration.simulator.records import User
+from integration.simulator.simulation import simulation
+
+
+def enter() -> None:
+    """Let a request pass, as a user that ``actor`` then names.
+
+    Raises:
+        ApiError: 401, 403, or 429 with ``Retry-After``.
+        ServiceUnavailable: the ``down`` fault; an HTML page, as a gateway sends.
+    """
+    running = simulation()
+    faults, since = running.faults, running.faults_since
+    if faults.slow:
+        time.sleep(faults.slow)
+    account = running.account
+    with account.lock:
+        account.requests[f"{request.method} {(request.url_rule and request.url_rule.rule) or request.path}"] += 1
+        if faults.down:
+            raise ServiceUnavailable
+        g.presort_user = _authenticate(account)
+        now = account.now()
+        if (left := since + faults.rate_limited - now) > 0:
+            raise limited("API requests per minute", left)
+        if not account.requests_left.take(now):
+            raise limited("API requests per minute", account.requests_left.reset_s(now))
+
+
+def leave(response: Response) -> Response:
+    """Put the budgets on the answer, under the old names and the new ones."""
+    account = simulation().account
+    with account.lock:
+        window, now = account.requests_left, account.now()
+        for prefix in ("X-Rate-Limit", "ratelimit-limit"):
+            response.headers[prefix] = str(window.limit)
+        for prefix in ("X-Rate-Limit-Remaining", "ratelimit-remaining"):
+            response.headers[prefix] = str(window.remaining())
+        response.headers["ratelimit-reset"] = str(int(window.reset_s(now)))
+        if response.status_code == 429:
+            account.counts["limited"] += 1
+    return response
+
+
+def actor() -> User:
+    """The user that the present request acts as."""
+    user: User = g.presort_user
+    return user
+
+
+def spend_updates(account: Account, ticket_ids: list[int], requests: int) -> None:
+    """Take ticket updates from the account's budget and from the user's for each ticket.
+
+    Raises:
+        ApiError: 429; it can come while the request headers still look generous.
+    """
+    now = account.now()
+    for ticket_id in ticket_ids:
+        key = (actor().id, ticket_id)
+        window = account.ticket_updates_left.setdefault(key, Window(account.config.updates_per_ticket, period_s=600))
+        if not window.take(now):
+            raise limited("updates of this ticket by one user in ten minutes", window.reset_s(now))
+    if not account.updates_left.take(now, requests):
+        raise limited("ticket updates per minute", account.updates_left.reset_s(now))
+
+
+def _authenticate(account: Account) -> User:
+    """The integration for a bearer token, the agent for the legacy API token.
+
+    Raises:
+        ApiError: 401 without valid credentials, 403 when the token's scope does not reach.
+    """
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        token = account.tokens.get(credentials)
+        if token is None or account.now() >= token.expires_at:
+            raise ApiError(401, "invalid_token", "The access token provided is expired, revoked, malformed or invalid.")
+        needed = "read" if request.method == "GET" else "write"
+        if needed not in token.scopes:
+            raise ApiError(403, "Forbidden", f"You are missing the following required scopes: {needed}")
+        return INTEGRATION
+    if scheme.lower() == "basic" and account.config.api_token:
+        expected = f"{AGENT.email}/token:{account.config.api_token}"
+        if hmac.compare_digest(_decoded(credentials), expected.encode()):
+            return AGENT
+    raise ApiError(401, "Couldn't authenticate you")
+
+
+def _decoded(credentials: str) -> bytes:
+    try:
+        return base64.b64decode(credentials, validate=True)
+    except binascii.Error:
+        return b""

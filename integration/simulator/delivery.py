@@ -1,0 +1,140 @@
+"""Webhook deliveries: signed, retried by Zendesk's rules, at least once when no fault says otherwise."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import requests
+
+from integration.simulator.account import Account
+from integration.simulator.faults import Faults
+from integration.simulator.records import Ticket, Webhook
+from integration.simulator.scheduler import Scheduler
+from integration.zendesk.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+
+logger = logging.getLogger(__name__)
+
+MAX_RETRIES = {409: 3, 429: 3, 503: 3}
+"""By status; every other answer is final, a 500 too."""
+MAX_TIMEOUT_RETRIES = 5
+MAX_RETRY_AFTER_S = 60.0
+"""A 429 or 503 is retried only with a ``Retry-After`` below this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to one webhook; retries and duplicates carry the same body and invocation."""
+
+    account: Account
+    webhook: Webhook
+    ticket: Ticket
+    body: bytes
+    invocation_id: str
+    retries: int = 0
+
+
+class Courier:
+    """A few threads that empty one queue, each with a connection that it keeps.
+
+    Args:
+        scheduler: wakes retries.
+        faults: the switches as they stand at the moment of asking.
+        threads: deliveries under way at once.
+    """
+
+    def __init__(self, scheduler: Scheduler, faults: Callable[[], Faults], threads: int) -> None:
+        self._scheduler = scheduler
+        self._faults = faults
+        self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._threads = threads
+        self._random = random.Random(1)  # noqa: S311 - decides which deliveries fail, guards nothing
+        for number in range(threads):
+            threading.Thread(target=self._work, name=f"simulator-courier-{number}", daemon=True).start()
+
+    def send(self, account: Account, webhook: Webhook, ticket: Ticket, body: bytes) -> None:
+        """Queue a body for a webhook, as the faults allow."""
+        faults = self._faults()
+        if self._random.random() < faults.drop:
+            account.counts["dropped"] += 1
+            return
+        delivery = Delivery(account, webhook, ticket, body, uuid.uuid4().hex)
+        for _ in range(2 if self._random.random() < faults.duplicate else 1):
+            self._later(self._random.random() * faults.shuffle, delivery)
+
+    def waiting(self) -> int:
+        """Deliveries in the queue, without those that wait for a retry."""
+        return self._queue.qsize()
+
+    def stop(self) -> None:
+        """Let each thread end after the delivery it has."""
+        for _ in range(self._threads):
+            self._queue.put(None)
+
+    def _later(self, seconds: float, delivery: Delivery) -> None:
+        if seconds:
+            self._scheduler.after(seconds, lambda: self._queue.put(delivery))
+        else:
+            self._queue.put(delivery)
+
+    def _work(self) -> None:
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy of this machine has no business between two local processes
+            while delivery := self._queue.get():
+                try:
+                    self._attempt(session, delivery)
+                except Exception:
+                    logger.exception("a delivery failed in the simulator itself")
+
+    def _attempt(self, session: requests.Session, delivery: Delivery) -> None:
+        account, webhook, ledger = delivery.account, delivery.webhook, delivery.ticket.ledger
+        with account.lock:
+            ledger.attempts += 1
+            if ledger.first_sent_at is None:
+                ledger.first_sent_at = account.now()
+            secret, timeout_s = webhook.secret, account.config.delivery_timeout_s
+        timestamp = datetime.fromtimestamp(account.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "User-Agent": "Zendesk Webhook",
+            "X-Zendesk-Account-Id": str(account.config.account_id),
+            "X-Zendesk-Webhook-Id": webhook.id,
+            "X-Zendesk-Webhook-Invocation-Id": delivery.invocation_id,
+            SIGNATURE_HEADER: sign(secret, timestamp, delivery.body),
+            TIMESTAMP_HEADER: timestamp,
+        }
+        try:
+            answer = session.post(
+                webhook.endpoint, data=delivery.body, headers=headers, timeout=timeout_s, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            logger.info("ticket %d: %s did not answer: %s", delivery.ticket.id, webhook.endpoint, type(error).__name__)
+            status = None
+            pause: float | None = account.config.delivery_retry_s
+        else:
+            status, pause = answer.status_code, _pause(answer, account.config.delivery_retry_s)
+        with account.lock:
+            ledger.last_status = status
+            if status in range(200, 300) and not ledger.delivered:
+                ledger.delivered = True
+                account.counts["delivered"] += 1
+        allowed = MAX_TIMEOUT_RETRIES if status is None else MAX_RETRIES.get(status, 0)
+        if pause is not None and delivery.retries < allowed:
+            self._later(pause, replace(delivery, retries=delivery.retries + 1))
+
+
+def _pause(answer: requests.Response, default_s: float) -> float | None:
+    """Seconds until the retry that an answer asks for, or None when it asks for none."""
+    if answer.status_code not in {429, 503}:
+        return default_s
+    try:
+        seconds = float(answer.headers.get("Retry-After", ""))
+    except ValueError:
+        return None
+    return seconds if seconds < MAX_RETRY_AFTER_S else None

@@ -1,0 +1,444 @@
+"""The Redis contract: every key, its life, and typed reads and writes of it.
+
+All of it can be lost: Zendesk is the ledger, and what is here is rebuilt from it. Keys begin with ``presort:``.
+
+=====================================  ========  =====================================================================
+key                                    life      value
+=====================================  ========  =====================================================================
+``delivery:<id>``                      1 day     mark: this webhook delivery was published
+``ticket:<id>:<classifier>``           2 days    JSON ``Record``: the decision and what became of it
+``count:<classifier>:<tick>``          8 days    hash category -> tickets created in that tick
+``samples:<classifier>:<category>``    2 days    list of the newest ticket ids
+``funnel:<UTC date>``                  40 days   hash step -> count
+``later:<task>``                       -         sorted set of JSON ``Deferred`` by the Unix time they are due
+``parked``                             -         hash id -> JSON ``Parked``
+``alerts``                             -         hash "classifier/category" -> JSON of the open alert
+``alert_log``                          -         list of the last 500 resolved alerts, newest first
+``model:<classifier>``                 -         JSON ``Model``: what the workers serve
+``worker:<host:pid>``                  30 s      heartbeat
+``token:<client id>``                  by token  OAuth access token shared by all processes
+``updates_next``                       short     GCRA: earliest time of the next ticket update, Unix seconds
+``updates_held``                       short     mark: Zendesk told us to wait
+``lock:<name>``                        short     one process at a time does this
+=====================================  ========  =====================================================================
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar, cast
+
+import msgspec
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import LockError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from integration.messages import QUEUES, TICKETS_QUEUE, UPKEEP_QUEUE, WRITES_QUEUE, Decision
+
+HOUR = 3600
+DAY = 24 * HOUR
+DELIVERY_TTL = DAY
+TICKET_TTL = 2 * DAY
+COUNT_TTL = 8 * DAY
+FUNNEL_TTL = 40 * DAY
+WORKER_TTL = 30
+SAMPLES = 20
+ALERT_LOG = 500
+
+Outcome = Literal["filled", "suggested", "left_alone", "parked"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision and what became of it.
+
+    Attributes:
+        outcome: None while the write is under way.
+        reason: the decision's reason, or what the write met: ``person_set_it``, ``ticket_closed``, ...
+        finished_at: Unix seconds.
+    """
+
+    decision: Decision
+    outcome: Outcome | None = None
+    reason: str | None = None
+    finished_at: float | None = None
+
+
+class Deferred(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that waits for a time; ``id`` keeps equal messages apart in the set."""
+
+    id: str
+    payload: dict[str, Any]
+    reason: str
+
+
+class Parked(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that cannot be worked on until a person looks at it."""
+
+    id: str
+    task: str
+    payload: Any
+    reason: str
+    parked_at: float
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker serves: all that the integration side may know of a model."""
+
+    name: str
+    version: str
+    graph: str
+    provider: str
+    labels: dict[str, str]
+    loaded_at: float
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """A ticket shown with an alert; ``subject`` is None when Zendesk could not be asked."""
+
+    ticket_id: int
+    url: str
+    subject: str | None = None
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One spike of one category, from its first sign to its end. Times are Unix seconds.
+
+    Attributes:
+        started_at: estimated begin of the spike.
+        observed, expected: tickets in the ``window_s`` seconds that speak most clearly.
+        once_in_weeks: how rarely chance alone would show as much.
+        told: the state that was last sent to the channels.
+    """
+
+    id: str
+    classifier: str
+    category: str
+    name: str
+    state: Literal["firing", "resolved"] = "firing"
+    opened_at: float
+    started_at: float
+    resolved_at: float | None = None
+    observed: int
+    expected: float
+    window_s: float
+    once_in_weeks: float
+    samples: tuple[Sample, ...] = ()
+    told: str | None = None
+
+
+T = TypeVar("T")
+
+# A record is written once; the counts move only with it. So a ticket that is delivered, or worked on, twice counts
+# once, and a crash between the two cannot part them.
+_RECORD = """
+local before = redis.call('GET', KEYS[1])
+if before then return before end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('HINCRBY', KEYS[2], 'decided', 1)
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+if ARGV[4] ~= '' then
+  redis.call('HINCRBY', KEYS[3], ARGV[4], 1)
+  redis.call('EXPIRE', KEYS[3], ARGV[5])
+  redis.call('LPUSH', KEYS[4], ARGV[6])
+  redis.call('LTRIM', KEYS[4], 0, ARGV[7])
+  redis.call('EXPIRE', KEYS[4], ARGV[2])
+end
+return false
+"""
+
+# Only the first outcome counts.
+_FINISH = """
+local before = redis.call('GET', KEYS[1])
+if before and cjson.decode(before).outcome ~= cjson.null and cjson.decode(before).outcome then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('HINCRBY', KEYS[2], ARGV[3], 1)
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+return 1
+"""
+
+# GCRA (generic cell rate algorithm, ITU-T I.371): the key holds the time at which the next slot is free. A refused
+# caller is told when to come back and takes nothing.
+_TAKE = """
+local held = redis.call('PTTL', KEYS[2])
+if held > 0 then return tostring(held / 1000) end
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local free = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+local wait = free - now - interval * (burst - 1)
+if wait > 0 then return tostring(wait) end
+redis.call('SET', KEYS[1], string.format('%.6f', free + interval), 'EX', math.ceil(interval * burst + 60))
+return '0'
+"""
+
+
+class Store:
+    """Presort's state in Redis. Every method may raise ``redis.exceptions.RedisError``."""
+
+    def __init__(self, url: str) -> None:
+        """Connect lazily; a connection that breaks is tried three times within about a second."""
+        self.redis: Redis = Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=5,
+            socket_connect_timeout=2,
+            health_check_interval=25,
+            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
+            retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        )
+        self._record = self.redis.register_script(_RECORD)
+        self._finish = self.redis.register_script(_FINISH)
+        self._take = self.redis.register_script(_TAKE)
+
+    # Deliveries and the funnel
+
+    def delivered(self, delivery_id: str) -> bool:
+        """Whether this webhook delivery was already published."""
+        return bool(self.redis.exists(f"presort:delivery:{delivery_id}"))
+
+    def mark_delivered(self, delivery_id: str) -> None:
+        """Remember a published delivery, and count it as received."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.set(f"presort:delivery:{delivery_id}", 1, ex=DELIVERY_TTL)
+        pipe.hincrby(_funnel_key(), "received", 1)
+        pipe.expire(_funnel_key(), FUNNEL_TTL)
+        pipe.execute()
+
+    def count_step(self, step: str) -> None:
+        """Count one ticket or delivery at a step of the funnel."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.hincrby(_funnel_key(), step, 1)
+        pipe.expire(_funnel_key(), FUNNEL_TTL)
+        pipe.execute()
+
+    def funnel(self, day: datetime | None = None) -> dict[str, int]:
+        """Counts by step for a UTC day, today by default."""
+        return _counts(self.redis.hgetall(_funnel_key(day)))
+
+    # Decisions
+
+    def record(self, decisions: Sequence[Decision], *, tick_s: float) -> list[Record | None]:
+        """Record decisions and count the confident ones, once per ticket and classifier.
+
+        Returns:
+            In the order given: None when the decision is new, else the record that was there before it.
+        """
+        pipe = self.redis.pipeline(transaction=False)
+        for one in decisions:
+            counted = one.category if one.category and _is_confident(one) else ""
+            keys = [
+                _ticket_key(one),
+                _funnel_key(),
+                _count_key(one.classifier, int(one.created_at // tick_s)),
+                _samples_key(one.classifier, counted),
+            ]
+            record = msgspec.json.encode(Record(decision=one))
+            args: list[bytes | str | int] = [
+                record,
+                TICKET_TTL,
+                FUNNEL_TTL,
+                counted,
+                COUNT_TTL,
+                one.ticket_id,
+                SAMPLES - 1,
+            ]
+            self._record(keys=keys, args=args, client=pipe)
+        return [None if before is None else msgspec.json.decode(before, type=Record) for before in pipe.execute()]
+
+    def finish(self, results: Sequence[tuple[Decision, Outcome, str]]) -> None:
+        """Record what became of decisions, with the reason. A later result for the same ticket changes nothing."""
+        pipe = self.redis.pipeline(transaction=False)
+        for decision, outcome, reason in results:
+            record = Record(decision=decision, outcome=outcome, reason=reason, finished_at=time.time())
+            keys = [_ticket_key(decision), _funnel_key()]
+            args: list[bytes | str | int] = [msgspec.json.encode(record), TICKET_TTL, outcome, FUNNEL_TTL]
+            self._finish(keys=keys, args=args, client=pipe)
+        pipe.execute()
+
+    def ticket(self, ticket_id: int, classifier: str) -> Record | None:
+        """The record of a ticket, None when there is none or it is older than its life."""
+        return _decode(self.redis.get(f"presort:ticket:{ticket_id}:{classifier}"), Record)
+
+    # Messages that wait
+
+    def defer(self, task: str, payload: dict[str, Any], *, delay_s: float, reason: str) -> None:
+        """Put a message aside for a while: no worker sleeps, and it survives the worker."""
+        waiting = Deferred(id=uuid.uuid4().hex, payload=payload, reason=reason)
+        self.redis.zadd(_later_key(task), {msgspec.json.encode(waiting).decode(): time.time() + delay_s})
+
+    def waiting(self, task: str) -> int:
+        """Messages of a task that are put aside, due or not."""
+        return int(self.redis.zcard(_later_key(task)))
+
+    def due(self, task: str, limit: int) -> list[tuple[str, Deferred]]:
+        """Messages whose time has come, oldest first, each with the handle that ``drop_deferred`` takes."""
+        handles = self.redis.zrange(_later_key(task), "-inf", time.time(), byscore=True, offset=0, num=limit)  # type: ignore[arg-type]  # redis-py's stub wants int bounds; Redis takes floats and -inf
+        return [(str(handle), msgspec.json.decode(str(handle), type=Deferred)) for handle in handles]
+
+    def drop_deferred(self, task: str, handles: Sequence[str]) -> None:
+        """Forget deferred messages, after they were published again."""
+        self.redis.zrem(_later_key(task), *handles)
+
+    def park(self, task: str, payload: Any, reason: str) -> None:  # noqa: ANN401 - a payload may be anything at all
+        """Keep a message that no retry will mend, with its reason, until a person decides."""
+        parked = Parked(id=uuid.uuid4().hex[:12], task=task, payload=payload, reason=reason, parked_at=time.time())
+        pipe = self.redis.pipeline()
+        pipe.hset("presort:parked", parked.id, msgspec.json.encode(parked).decode())
+        pipe.hincrby(_funnel_key(), "parked_messages", 1)
+        pipe.execute()
+
+    def parked(self) -> list[Parked]:
+        """Everything parked, oldest first."""
+        rows = [msgspec.json.decode(raw, type=Parked) for raw in self.redis.hvals("presort:parked")]
+        return sorted(rows, key=lambda row: row.parked_at)
+
+    def depths(self) -> dict[str, int]:
+        """Messages waiting, by place: the queues, those on a worker, deferred, parked."""
+        pipe = self.redis.pipeline(transaction=False)
+        for queue in (TICKETS_QUEUE, WRITES_QUEUE, UPKEEP_QUEUE):
+            pipe.llen(queue)
+        pipe.hlen("presort:unacked")
+        pipe.hlen("presort:parked")
+        for task in QUEUES:
+            pipe.zcard(_later_key(task))
+        places = ("tickets", "writes", "upkeep", "unacknowledged", "parked")
+        counts = pipe.execute()
+        return dict(zip(places, counts, strict=False)) | {"deferred": sum(counts[len(places) :])}
+
+    # Counts and alerts
+
+    def counts(self, classifier: str, first_tick: int, last_tick: int) -> list[dict[str, int]]:
+        """Counts by category for each tick from ``first_tick`` up to and without ``last_tick``."""
+        pipe = self.redis.pipeline(transaction=False)
+        for tick in range(first_tick, last_tick):
+            pipe.hgetall(_count_key(classifier, tick))
+        return [_counts(row) for row in pipe.execute()]
+
+    def samples(self, classifier: str, category: str, limit: int) -> list[int]:
+        """The newest ticket ids of a category, newest first."""
+        return [int(one) for one in self.redis.lrange(_samples_key(classifier, category), 0, limit - 1)]
+
+    def alerts(self) -> dict[str, Alert]:
+        """Open alerts, and resolved ones whose end was not told yet, by "classifier/category"."""
+        rows = self.redis.hgetall("presort:alerts")
+        return {str(key): msgspec.json.decode(raw, type=Alert) for key, raw in rows.items()}
+
+    def open_alert(self, alert: Alert) -> bool:
+        """Open an alert unless its category has one; True for the one caller that opened it."""
+        return bool(self.redis.hsetnx("presort:alerts", _alert_key(alert), msgspec.json.encode(alert).decode()))
+
+    def save_alert(self, alert: Alert) -> None:
+        """Change an open alert."""
+        self.redis.hset("presort:alerts", _alert_key(alert), msgspec.json.encode(alert).decode())
+
+    def close_alert(self, alert: Alert) -> None:
+        """Move an alert to the log."""
+        pipe = self.redis.pipeline()
+        pipe.hdel("presort:alerts", _alert_key(alert))
+        pipe.lpush("presort:alert_log", msgspec.json.encode(alert).decode())
+        pipe.ltrim("presort:alert_log", 0, ALERT_LOG - 1)
+        pipe.execute()
+
+    def alert_log(self, limit: int = 50) -> list[Alert]:
+        """Resolved alerts, newest first."""
+        rows = self.redis.lrange("presort:alert_log", 0, limit - 1)
+        return [msgspec.json.decode(row, type=Alert) for row in rows]
+
+    # What processes tell each other
+
+    @contextmanager
+    def lock(self, name: str, life_s: float) -> Iterator[bool]:
+        """Yields whether this process is the one that does ``name`` now; dies with a killed one after ``life_s``."""
+        lock = self.redis.lock(f"presort:lock:{name}", timeout=life_s, blocking=False)
+        held = lock.acquire()
+        try:
+            yield held
+        finally:
+            if held:
+                with suppress(LockError):  # it ran out meanwhile: someone else does it
+                    lock.release()
+
+    def publish_model(self, classifier: str, model: Model) -> None:
+        """Say what is served."""
+        self.redis.set(f"presort:model:{classifier}", msgspec.json.encode(model))
+
+    def model(self, classifier: str) -> Model | None:
+        """What the workers serve, None when none has loaded a bundle yet."""
+        return _decode(self.redis.get(f"presort:model:{classifier}"), Model)
+
+    def beat(self, worker: str) -> None:
+        """A worker is alive."""
+        self.redis.set(f"presort:worker:{worker}", int(time.time()), ex=WORKER_TTL)
+
+    def workers(self) -> list[str]:
+        """Workers heard of in the last 30 s, as ``host:pid``."""
+        return sorted(key.removeprefix("presort:worker:") for key in self.redis.scan_iter("presort:worker:*"))
+
+    def token(self, client_id: str) -> str | None:
+        """The shared OAuth token."""
+        return cast("str | None", self.redis.get(f"presort:token:{client_id}"))
+
+    def save_token(self, client_id: str, token: str, life_s: float) -> None:
+        """Share an OAuth token for as long as it is safe to use."""
+        self.redis.set(f"presort:token:{client_id}", token, px=max(1, int(life_s * 1000)))
+
+    def drop_token(self, client_id: str) -> None:
+        """Forget an OAuth token that Zendesk refused."""
+        self.redis.delete(f"presort:token:{client_id}")
+
+    def take_update(self, per_minute: float, burst: int = 10) -> float:
+        """Take one ticket update of the account's budget.
+
+        Returns:
+            0 when taken, else the seconds after which to ask again; nothing was taken then.
+        """
+        return float(self._take(keys=["presort:updates_next", "presort:updates_held"], args=[60 / per_minute, burst]))
+
+    def hold_updates(self, seconds: float) -> None:
+        """Zendesk said to wait: no process updates a ticket for so long."""
+        self.redis.set("presort:updates_held", 1, px=max(1, int(seconds * 1000)))
+
+
+def _is_confident(decision: Decision) -> bool:
+    return (
+        decision.confidence is not None and decision.threshold is not None and decision.confidence >= decision.threshold
+    )
+
+
+def _decode(raw: Any, kind: type[T]) -> T | None:  # noqa: ANN401 - redis-py answers str or None
+    return None if raw is None else msgspec.json.decode(raw, type=kind)
+
+
+def _counts(raw: Mapping[Any, Any]) -> dict[str, int]:
+    return {str(key): int(value) for key, value in raw.items()}
+
+
+def _ticket_key(decision: Decision) -> str:
+    return f"presort:ticket:{decision.ticket_id}:{decision.classifier}"
+
+
+def _later_key(task: str) -> str:
+    return f"presort:later:{task}"
+
+
+def _count_key(classifier: str, tick: int) -> str:
+    return f"presort:count:{classifier}:{tick}"
+
+
+def _samples_key(classifier: str, category: str) -> str:
+    return f"presort:samples:{classifier}:{category}"
+
+
+def _alert_key(alert: Alert) -> str:
+    return f"{alert.classifier}/{alert.category}"
+
+
+def _funnel_key(day: datetime | None = None) -> str:
+    return f"presort:funnel:{day or datetime.now(UTC):%Y-%m-%d}"

@@ -1,0 +1,225 @@
+"""Zendesk's API as Presort uses it: seven calls, our own types, two kinds of error."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import requests
+from zenpy import Zenpy
+from zenpy.lib.api_objects import Ticket as ZenpyTicket
+from zenpy.lib.exception import ZenpyException
+
+from integration import settings
+from integration.store import Store
+from integration.zendesk.errors import Conflict, NotFound, PermanentError, RateLimited, TemporaryError, ZendeskError
+from integration.zendesk.session import OAuthSession
+
+BULK = 100
+"""Most tickets one request may read or update."""
+
+OPTIONS_LIFE_S = 300
+"""How long a field's options are believed before they are read again."""
+
+# At DEBUG zenpy logs requests and answers whole, ticket text included.
+logging.getLogger("zenpy").setLevel(logging.INFO)
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """A ticket as it stands in Zendesk.
+
+    Attributes:
+        updated_stamp: ``updated_at`` as Zendesk wrote it, for a safe update.
+        fields: custom field id to value; an empty field is None.
+        created_at: Unix seconds.
+    """
+
+    id: int
+    status: str
+    updated_stamp: str
+    created_at: float
+    subject: str | None
+    description: str | None
+    channel: str | None
+    submitter_id: int | None
+    fields: dict[int, Any]
+
+
+class Update(msgspec.Struct, frozen=True, kw_only=True):
+    """Custom fields to set on one ticket, unless it changed since ``updated_stamp``.
+
+    Attributes:
+        metadata: lands in the ticket's audit as ``metadata.custom``.
+    """
+
+    ticket_id: int
+    updated_stamp: str
+    fields: dict[int, str]
+    metadata: dict[str, Any]
+
+
+class JobResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job did to one ticket; ``error`` is None when it was updated."""
+
+    ticket_id: int
+    error: str | None = None
+
+
+class Zendesk:
+    """One client a process. Every method raises ``TemporaryError``, ``PermanentError`` or one of their kinds."""
+
+    def __init__(self, config: settings.Zendesk, client_secret: str, store: Store) -> None:
+        """Connects with the first call."""
+        self._config = config
+        self._options: dict[int, tuple[float, frozenset[str]]] = {}
+        self._zenpy = Zenpy(
+            subdomain=config.subdomain,
+            session=OAuthSession(config, client_secret, store, Zenpy.http_adapter_kwargs()),
+            timeout=config.timeout_s,
+            disable_cache=True,
+        )
+
+    def show_many(self, ids: Sequence[int]) -> dict[int, Ticket]:
+        """Up to 100 tickets by id; deleted and unknown ones are absent."""
+        if not ids:
+            return {}
+        with _translated():
+            return {one.id: _ticket(one) for one in self._zenpy.tickets(ids=list(ids))}
+
+    def update(self, update: Update) -> Ticket:
+        """Update one ticket and return it as Zendesk then has it.
+
+        Raises:
+            Conflict: it changed since it was read.
+            NotFound: it was deleted.
+        """
+        with _translated():
+            return _ticket(self._zenpy.tickets.update(_payload(update)).ticket)
+
+    def update_many(self, updates: Sequence[Update]) -> str:
+        """Update up to 100 tickets in one request; returns the id of the job that does it."""
+        with _translated():
+            return str(self._zenpy.tickets.update([_payload(update) for update in updates]).id)
+
+    def job(self, job_id: str) -> list[JobResult] | None:
+        """Per-ticket results of a bulk update, None while it is under way.
+
+        Raises:
+            TemporaryError: the job as a whole failed or was killed.
+        """
+        with _translated():
+            status = self._zenpy.job_status(id=job_id)
+        if status.status in ("queued", "working"):
+            return None
+        if status.status != "completed":
+            raise TemporaryError(f"Zendesk's job {job_id} {status.status}")
+        return [_job_result(row) for row in status.results or []]
+
+    def option_values(self, field_id: int) -> frozenset[str]:
+        """The tags a drop-down offers, read anew every five minutes."""
+        read_at, values = self._options.get(field_id, (float("-inf"), frozenset[str]()))
+        if time.monotonic() - read_at > OPTIONS_LIFE_S:
+            with _translated():
+                field = self._zenpy.ticket_fields(id=field_id)
+            values = frozenset(_get(option, "value") for option in field.custom_field_options or [])
+            self._options[field_id] = (time.monotonic(), values)
+        return values
+
+    def me(self) -> int:
+        """The id of the user Presort acts as."""
+        with _translated():
+            return int(self._zenpy.users.me().id)
+
+    def ticket_url(self, ticket_id: int) -> str:
+        """Where an agent opens the ticket."""
+        if self._config.url:
+            return f"{self._config.url}/tickets/{ticket_id}"
+        return f"https://{self._config.subdomain}.zendesk.com/agent/tickets/{ticket_id}"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Everything zenpy and requests raise, as one of our own errors; ticket text stays out of the message."""
+    try:
+        yield
+    except ZendeskError:
+        raise
+    except (requests.RequestException, ZenpyException) as error:
+        response = getattr(error, "response", None)
+        if response is None:  # no answer at all, or zenpy's four instant tries all met a 503
+            if isinstance(error, requests.RequestException):
+                raise TemporaryError(f"Zendesk cannot be reached: {type(error).__name__}") from error
+            raise PermanentError(f"zenpy could not read Zendesk's answer: {type(error).__name__}") from error
+        raise _from_status(response) from error
+
+
+def _from_status(response: requests.Response) -> ZendeskError:
+    status, code = response.status_code, _error_code(response)
+    if code == "TooManyJobs":
+        return RateLimited("30 bulk jobs are running already (TooManyJobs)", 5.0)
+    if status >= 500 or status == 408:
+        return TemporaryError(f"Zendesk answered {status}")
+    known = {
+        401: PermanentError("Zendesk refused a token it has just given (401): is the OAuth client still enabled?"),
+        403: PermanentError(
+            "Zendesk forbids it (403): Presort's user needs the right to edit tickets, scope read write"
+        ),
+        404: NotFound(f"Zendesk has no such thing: {code}"),
+        409: Conflict(f"the ticket changed meanwhile: {code}"),
+    }
+    return known.get(status) or PermanentError(f"Zendesk refused the request: {status} {code}")
+
+
+def _error_code(response: requests.Response) -> str:
+    """The short code only: descriptions may quote what was sent."""
+    try:
+        answer = response.json()
+    except ValueError:
+        return ""
+    code = answer.get("error", "") if isinstance(answer, dict) else ""
+    return str(code if isinstance(code, str) else code.get("title", ""))[:80]
+
+
+def _payload(update: Update) -> ZenpyTicket:
+    return ZenpyTicket(
+        id=update.ticket_id,
+        custom_fields=[{"id": field, "value": value} for field, value in update.fields.items()],
+        metadata=update.metadata,
+        safe_update=True,
+        updated_stamp=update.updated_stamp,
+    )
+
+
+def _ticket(raw: Any) -> Ticket:  # noqa: ANN401 - zenpy's objects have no types
+    via = raw.via
+    return Ticket(
+        id=int(raw.id),
+        status=str(raw.status or ""),
+        updated_stamp=str(raw.updated_at),
+        created_at=unix_time(str(raw.created_at)),
+        subject=raw.subject,
+        description=raw.description,
+        channel=_get(via, "channel") if via else None,
+        submitter_id=raw.submitter_id,
+        fields={int(_get(field, "id")): _get(field, "value") for field in raw.custom_fields or []},
+    )
+
+
+def _job_result(row: Any) -> JobResult:  # noqa: ANN401 - zenpy's objects have no types
+    error = _get(row, "error")
+    failed = error is not None or _get(row, "success") is False
+    return JobResult(ticket_id=int(_get(row, "id")), error=str(error or "failed") if failed else None)
+
+
+def _get(holder: Any, name: str) -> Any:  # noqa: ANN401 - zenpy gives dicts in some places and objects in others
+    return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
+
+
+def unix_time(stamp: str) -> float:
+    """Unix seconds of an RFC 3339 time."""
+    return datetime.fromisoformat(stamp).timestamp()

@@ -1,0 +1,35 @@
+"""How a call to Zendesk can fail: for now, or for good."""
+
+from __future__ import annotations
+
+
+class ZendeskError(Exception):
+    """Any failure of a call; the message never holds ticket text."""
+
+
+class TemporaryError(ZendeskError):
+    """Worth trying again: an outage, a timeout, a limit.
+
+    Attributes:
+        retry_after: seconds Zendesk asked us to wait, None when it did not say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimited(TemporaryError):  # noqa: N818 - the state, as HTTP 429 names it
+    """HTTP 429: a limit of the account, the endpoint or the number of jobs."""
+
+
+class PermanentError(ZendeskError):
+    """The same call will fail again: a refused value, missing rights, a ticket that is gone."""
+
+
+class NotFound(PermanentError):  # noqa: N818 - the state, as HTTP 404 names it
+    """HTTP 404: the ticket, field or job does not exist, or was deleted."""
+
+
+class Conflict(ZendeskError):  # noqa: N818 - the state, as HTTP 409 names it
+    """HTTP 409 on a safe update: the ticket changed since it was read. Read again, decide again."""

@@ -1,0 +1,120 @@
+"""An HTTP session for zenpy: OAuth client credentials, no sleeping on 429, a local Zendesk when asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from integration import settings
+from integration.store import Store
+from integration.zendesk.errors import PermanentError, RateLimited, TemporaryError
+
+TOKEN_LIFE_S = 30 * 60
+"""Asked for and assumed: Zendesk's answer may leave ``expires_in`` out. It allows 5 minutes to 48 hours."""
+
+
+class OAuthSession(requests.Session):
+    """A session that zenpy takes as already authorised."""
+
+    authorized = True
+
+    def __init__(self, config: settings.Zendesk, client_secret: str, store: Store, adapter: dict[str, Any]) -> None:
+        """Args: adapter: zenpy's own settings for ``HTTPAdapter``, its retries among them."""
+        super().__init__()
+        base = config.url or f"https://{config.subdomain}.zendesk.com"
+        self.auth = _ClientCredentials(base, config, client_secret, store)
+        self.headers["User-Agent"] = "Presort"
+        self.mount("https://", _LocalAdapter(config.url, **adapter) if config.url else HTTPAdapter(**adapter))
+        self.hooks["response"].append(_raise_rate_limited)
+
+
+class _ClientCredentials(AuthBase):
+    """Bearer tokens by the client_credentials grant (RFC 6749, section 4.4), shared between processes.
+
+    There is no refresh token: a token that ran out is minted again, once a request.
+    """
+
+    def __init__(self, base: str, config: settings.Zendesk, client_secret: str, store: Store) -> None:
+        self._base, self._config, self._secret, self._store = base, config, client_secret, store
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._store.token(self._config.client_id) or self._mint()}"
+        request.register_hook("response", self._renew)  # type: ignore[no-untyped-call]  # types-requests leaves it so
+        return request
+
+    def _renew(self, response: requests.Response, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' own
+        if response.status_code != 401 or response.request.headers.get("X-Presort-Renewed"):
+            return response
+        self._store.drop_token(self._config.client_id)
+        _ = response.content  # read to the end, so that the connection can be used again
+        again = response.request.copy()
+        again.headers["Authorization"] = f"Bearer {self._mint()}"
+        again.headers["X-Presort-Renewed"] = "1"
+        answer: requests.Response = response.connection.send(again, **kwargs)
+        answer.history.append(response)
+        return answer
+
+    def _mint(self) -> str:
+        grant = {
+            "grant_type": "client_credentials",
+            "client_id": self._config.client_id,
+            "client_secret": self._secret,
+            "scope": "read write",
+            "expires_in": TOKEN_LIFE_S,
+        }
+        try:
+            response = requests.post(f"{self._base}/oauth/tokens", json=grant, timeout=self._config.timeout_s)
+        except requests.RequestException as error:
+            raise TemporaryError(f"Zendesk's token endpoint cannot be reached: {type(error).__name__}") from error
+        if response.status_code == 429 or response.status_code >= 500:
+            raise TemporaryError(f"Zendesk's token endpoint answered {response.status_code}", _retry_after(response))
+        try:
+            answer = response.json()
+            token = str(answer["access_token"])
+        except (ValueError, KeyError, TypeError):
+            raise PermanentError(
+                f"Zendesk gave no token for OAuth client {self._config.client_id!r} (HTTP {response.status_code}): "
+                "check client_id in presort.toml and PRESORT_ZENDESK_CLIENT_SECRET; the client must be confidential"
+            ) from None
+        # A minute early, so that no request leaves with a token that runs out on its way.
+        life = float(answer.get("expires_in") or TOKEN_LIFE_S) - 60
+        if life > 0:
+            self._store.save_token(self._config.client_id, token, life)
+        return token
+
+
+class _LocalAdapter(HTTPAdapter):
+    """Sends what zenpy addresses to https://<subdomain>.zendesk.com to a local URL instead."""
+
+    def __init__(self, url: str, **kwargs: Any) -> None:  # noqa: ANN401 - HTTPAdapter's own
+        self._local = urlsplit(url)
+        super().__init__(**kwargs)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - HTTPAdapter's own
+        addressed = request.url
+        request.url = urlunsplit(
+            urlsplit(str(addressed))._replace(scheme=self._local.scheme, netloc=self._local.netloc)
+        )
+        try:
+            response = super().send(request, *args, **kwargs)
+        finally:
+            request.url = addressed  # zenpy finds its response handler by the URL it asked for
+        response.url = str(addressed)
+        return response
+
+
+def _raise_rate_limited(response: requests.Response, **_: Any) -> None:  # noqa: ANN401 - requests' own
+    # zenpy would sleep here, and fail on a fractional Retry-After.
+    if response.status_code == 429:
+        raise RateLimited("Zendesk answered 429, too many requests", _retry_after(response))
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    try:
+        return max(0.0, float(response.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None

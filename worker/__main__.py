@@ -1,0 +1,5 @@
+"""``python -m worker`` is ``presort-worker``."""
+
+from worker.cli import main
+
+main(prog_name="presort-worker")

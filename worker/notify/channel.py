@@ -1,0 +1,66 @@
+"""Apprise: Slack, Teams, e-mail, webhooks and a hundred more, each a URL in ``PRESORT_ALERT_URLS``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from integration.store import Alert
+from worker.notify.errors import SendError
+
+
+def send(urls: Sequence[str], alert: Alert) -> None:
+    """Send one alert's present state to every URL; nothing happens without URLs.
+
+    Raises:
+        SendError: permanent when a URL cannot be understood, else temporary: Apprise says only that one failed.
+    """
+    if not urls:
+        return
+    import apprise  # noqa: PLC0415 - takes half a second to import, and most processes never send
+
+    sender = apprise.Apprise()
+    for url in urls:
+        sender.add(url)
+    if len(sender) < len(urls):
+        raise SendError("PRESORT_ALERT_URLS holds a URL that Apprise does not understand", permanent=True)
+    kind = apprise.NotifyType.WARNING if alert.state == "firing" else apprise.NotifyType.SUCCESS
+    if not sender.notify(title=title(alert), body=body(alert), notify_type=kind):
+        raise SendError("a channel refused it or did not answer", permanent=False)
+
+
+def title(alert: Alert) -> str:
+    """One line, the news first."""
+    if alert.state == "resolved":
+        return f"Resolved: {alert.name} is back to normal"
+    return f"Spike: {alert.name}, {alert.observed} tickets where {alert.expected:.1f} are usual"
+
+
+def body(alert: Alert) -> str:
+    """What happened, since when, how unusual, and where to look."""
+    times = alert.observed / max(alert.expected, 0.1)
+    lines = [
+        f"{alert.observed} tickets in {_duration(alert.window_s)}, {alert.expected:.1f} expected ({times:.0f}x).",
+        f"Since about {_local(alert.started_at)}. By chance {_rarity(alert.once_in_weeks)}.",
+    ]
+    if alert.resolved_at is not None:
+        lines.append(f"Over at {_local(alert.resolved_at)}, after {_duration(alert.resolved_at - alert.started_at)}.")
+    if alert.samples:
+        lines.append("Newest tickets:")
+        lines += [f"  #{one.ticket_id} {one.subject or ''}\n    {one.url}" for one in alert.samples]
+    return "\n".join(lines)
+
+
+def _local(at: float) -> str:
+    """This machine's local time, with its zone."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _rarity(weeks: float) -> str:
+    return f"once in {weeks:.0f} weeks" if weeks < 520 else "less than once in 10 years"

@@ -1,0 +1,72 @@
+"""What a worker process is made of, put together once."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from celery import Celery
+
+from integration.publisher import create_celery
+from integration.settings import Settings
+from integration.store import Model, Store
+from integration.zendesk.client import Zendesk
+from model_export.bundle.predictor import Predictor
+
+
+@dataclass
+class Parts:
+    """Settings, connections and models of one process; connections are made when first used."""
+
+    config: Settings
+
+    @cached_property
+    def store(self) -> Store:
+        """Redis."""
+        return Store(self.config.redis_url)
+
+    @cached_property
+    def zendesk(self) -> Zendesk:
+        """The account."""
+        return Zendesk(self.config.zendesk, self.config.zendesk_client_secret, self.store)
+
+    @cached_property
+    def celery(self) -> Celery:
+        """The queue's client and, with tasks registered, the worker."""
+        return create_celery("presort.worker", self.config.redis_url)
+
+    @cached_property
+    def own_user_id(self) -> int:
+        """The Zendesk user Presort acts as."""
+        return self.zendesk.me()
+
+    @cached_property
+    def predictors(self) -> dict[str, Predictor]:
+        """One model per classifier name; loading one runs its self-test.
+
+        Raises:
+            BundleError: a bundle is broken or answers wrongly on this machine.
+        """
+        return {one.name: Predictor(Path(one.bundle), self.config.worker.provider) for one in self.config.classifiers}
+
+    def publish_models(self) -> None:
+        """Tell the integration side what is served."""
+        for name, predictor in self.predictors.items():
+            manifest = predictor.manifest
+            model = Model(
+                name=manifest.name,
+                version=manifest.version,
+                graph=predictor.graph,
+                provider=predictor.provider,
+                labels={label.value: label.name for label in manifest.labels},
+                loaded_at=time.time(),
+            )
+            self.store.publish_model(name, model)
+
+    def heartbeat(self) -> None:
+        """Say that this process is alive."""
+        self.store.beat(f"{socket.gethostname()}:{os.getpid()}")

@@ -1,0 +1,110 @@
+"""Tickets and a model in, decisions out: a plain function, no Celery, no Redis, no Zendesk."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integration.messages import Decision, NewTicket
+from integration.settings import Classifier
+from model_export.bundle.manifest import Manifest
+from model_export.bundle.text import prepare_text
+
+TOP = 3
+
+STUB_CHANNELS = frozenset({"native_messaging", "chat", "sunshine_conversations_api"})
+"""``via.channel`` of tickets whose description is a line of Zendesk's ("Conversation with ..."), not the customer's."""
+
+Action = Literal["fill", "suggest", "leave"]
+
+
+class Model(Protocol):
+    """What triage needs of a ``Predictor``."""
+
+    manifest: Manifest
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, labels) probabilities."""
+
+
+def triage(
+    tickets: Sequence[NewTicket], classifier: Classifier, model: Model, *, own_user_id: int | None, now: float
+) -> list[Decision]:
+    """Decide about tickets whose text is known, for one classifier.
+
+    Args:
+        tickets: in any order; one model run for all that have a text.
+        classifier: the field and its mode.
+        model: answers with (texts, labels) probabilities.
+        own_user_id: tickets of this user are not sorted, or our own alerts would be.
+        now: Unix seconds.
+
+    Returns:
+        One decision a ticket, in the order given.
+    """
+    texts = [prepare_text(ticket.subject, ticket.description) for ticket in tickets]
+    skipped = [_reason_to_skip(ticket, text, own_user_id) for ticket, text in zip(tickets, texts, strict=True)]
+    asked = [row for row, reason in enumerate(skipped) if reason is None]
+    answers = dict(zip(asked, model.predict([texts[row] for row in asked]), strict=True)) if asked else {}
+    return [
+        leave(ticket, classifier, model.manifest, reason=reason, now=now)
+        if reason is not None
+        else _decide(ticket, classifier, model.manifest, answers[row], now)
+        for row, (ticket, reason) in enumerate(zip(tickets, skipped, strict=True))
+    ]
+
+
+def leave(ticket: NewTicket, classifier: Classifier, manifest: Manifest, *, reason: str, now: float) -> Decision:
+    """The decision not to touch a ticket, and why."""
+    return Decision(action="leave", reason=reason, **_common(ticket, classifier, manifest, now))
+
+
+def _reason_to_skip(ticket: NewTicket, text: str, own_user_id: int | None) -> str | None:
+    if own_user_id is not None and ticket.actor_id == own_user_id:
+        return "own_ticket"
+    if ticket.channel in STUB_CHANNELS:
+        return "stub_text"
+    return None if text else "no_text"
+
+
+def _decide(
+    ticket: NewTicket, classifier: Classifier, manifest: Manifest, probabilities: NDArray[np.float32], now: float
+) -> Decision:
+    best = np.argsort(-probabilities, kind="stable")[:TOP]
+    top = tuple((manifest.labels[i].value, round(float(probabilities[i]), 4)) for i in best)
+    category, confidence = top[0]
+    threshold = manifest.labels[best[0]].threshold
+    action, reason = _action(classifier.mode, sure=confidence >= threshold)
+    return Decision(
+        action=action,
+        reason=reason,
+        category=category,
+        confidence=confidence,
+        top=top,
+        threshold=threshold,
+        **_common(ticket, classifier, manifest, now),
+    )
+
+
+def _action(mode: Literal["shadow", "suggest", "prefill"], *, sure: bool) -> tuple[Action, str]:
+    if mode == "shadow":
+        return "leave", "shadow_mode"
+    if not sure:
+        return "suggest", "below_threshold"
+    return ("fill", "confident") if mode == "prefill" else ("suggest", "suggest_mode")
+
+
+def _common(ticket: NewTicket, classifier: Classifier, manifest: Manifest, now: float) -> dict[str, Any]:
+    return {
+        "id": uuid.uuid4().hex,
+        "ticket_id": ticket.ticket_id,
+        "classifier": classifier.name,
+        "model": f"{manifest.name}@{manifest.version}",
+        "created_at": ticket.created_at or ticket.received_at,
+        "received_at": ticket.received_at,
+        "decided_at": now,
+    }
