@@ -6,6 +6,7 @@ digits between CPUs, because they add in different orders.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
 import tempfile
@@ -63,7 +64,7 @@ def main() -> None:
     tokenizer = train_tokenizer(rows.texts)
     model = train(tokenizer, rows)
     with tempfile.TemporaryDirectory() as work:
-        build(Path(work), tokenizer, model)
+        build(Path(work), tokenizer, model, rows)
 
 
 def write_rows(rng: random.Random, count: int, phrasings: Phrasings, vague_share: float = 0.0) -> Rows:
@@ -146,12 +147,12 @@ def batches_of_like_length(lengths: Sequence[int], rng: random.Random) -> Iterat
         yield from batches
 
 
-def build(work: Path, tokenizer: Tokenizer, model: DistilBertForSequenceClassification) -> None:
+def build(work: Path, tokenizer: Tokenizer, model: DistilBertForSequenceClassification, rows: Rows) -> None:
     """Export, quantise, measure the int8 file, and replace ``demo/bundle/``."""
     fp32, int8, vocabulary = work / "model.fp32.onnx", work / "model.int8.onnx", work / "tokenizer.json"
     difference = export_onnx(model, fp32)
     quantize_int8(fp32, int8)
-    tokenizer.save(str(vocabulary))
+    tokenizer.save(str(vocabulary), pretty=False)
     now = datetime.now(UTC)
     manifest = Manifest(
         protocol=PROTOCOL,
@@ -164,7 +165,11 @@ def build(work: Path, tokenizer: Tokenizer, model: DistilBertForSequenceClassifi
         text_version=TEXT_VERSION,
         files={},
         base="DistilBERT, 4 layers of width 128, from random weights",
-        data={"source": "demo/tickets.py", "tickets": TRAINING_TICKETS, "seed": SEED},
+        data={
+            "source": "demo/tickets.py",
+            "tickets": len(rows.texts),
+            "sha256": hashlib.sha256("\n".join(rows.texts).encode()).hexdigest(),
+        },
     )
     candidates = [encoding.ids for encoding in tokenizer.encode_batch(fresh_rows("all").texts[:200])]
     folder = work / "bundle"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import subprocess
 import sys
 import threading
 import urllib.request
@@ -30,6 +31,7 @@ class Stage(NamedTuple):
     redis_url: str
     environ: dict[str, str]
     alerts: list[dict[str, Any]]
+    children: dict[str, subprocess.Popen[bytes]]
     logs: Path
 
 
@@ -59,11 +61,12 @@ def stage(folder: Path) -> Iterator[Stage]:
             "PRESORT_ALERT_URLS": alert_url,
         }
 
+        children: dict[str, subprocess.Popen[bytes]] = {}
+
         def start(name: str, command: list[str], port: int | None = None) -> None:
             log = folder / f"{name}.log"
-            stack.enter_context(
-                processes.process([sys.executable, "-m", *command], log=log, port=port, environ=environ)
-            )
+            child = processes.process([sys.executable, "-m", *command], log=log, port=port, environ=environ)
+            children[name] = stack.enter_context(child)
 
         (folder / "simulator.json").write_bytes(msgspec.json.encode(account))
         simulator = ["integration.simulator", "--port", str(zendesk), "--config", str(folder / "simulator.json")]
@@ -78,6 +81,7 @@ def stage(folder: Path) -> Iterator[Stage]:
             redis_url=redis_url,
             environ=environ,
             alerts=alerts,
+            children=children,
             logs=folder,
         )
 

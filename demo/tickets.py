@@ -119,7 +119,7 @@ class _Writer:
 
     def _message(self, topic: dict[str, Lines], category: str | None) -> str:
         core = [self._topical(topic["asks"])]
-        if category and self._maybe(0.06):
+        if category and self._maybe(0.08):
             core = self._with_second_matter(core[0], category)
         core += self._some(topic.get("details", ()), (0, 0, 1, 1, 2, 3))
         opening = self._some(_SHARED["openers"], (0, 0, 0, 1, 1, 2))

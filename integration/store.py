@@ -279,7 +279,7 @@ class Store:
 
     def due(self, task: str, limit: int) -> list[tuple[str, Deferred]]:
         """Messages whose time has come, oldest first, each with the handle that ``drop_deferred`` takes."""
-        handles = self.redis.zrange(_later_key(task), "-inf", time.time(), byscore=True, offset=0, num=limit)  # type: ignore[arg-type]  # redis-py's stub wants int bounds; Redis takes floats and -inf
+        handles = self.redis.zrangebyscore(_later_key(task), "-inf", time.time(), start=0, num=limit)
         return [(str(handle), msgspec.json.decode(str(handle), type=Deferred)) for handle in handles]
 
     def drop_deferred(self, task: str, handles: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ class GraphNamesError(ExportError):
 
 
 class GraphShapeError(ExportError):
-    """The graph's logits have another shape than torch's: an axis was frozen at export."""
+    """The graph's logits have another shape than torch's."""
 
 
 class GraphValuesError(ExportError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -64,7 +65,7 @@ def register(parts: Parts) -> None:
 
     @app.task(name=messages.WATCH)
     def watch_rates() -> None:
-        watch.watch(parts)
+        watch.watch(parts, time.time())
 
 
 def _payloads(parts: Parts, kind: type[M], task: str, requests: Sequence[SimpleRequest]) -> list[M]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from typing import NamedTuple
 
@@ -38,13 +37,13 @@ class _Counts(NamedTuple):
     last: int
 
 
-def watch(parts: Parts) -> None:
-    """One look at all classifiers, by one process at a time; then tell what changed."""
+def watch(parts: Parts, now: float) -> None:
+    """One look at all classifiers, by one process at a time; then tell what changed. ``now`` in Unix seconds."""
     with parts.store.lock("watch", life_s=60) as ours:
         if not ours:
             return
         for classifier in parts.config.classifiers:
-            _look(parts, classifier, time.time())
+            _look(parts, classifier, now)
         notify.tell(parts)
 
 

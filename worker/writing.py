@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -99,7 +100,7 @@ def write(parts: Parts, decisions: Sequence[Decision], *, has_slot: bool) -> Non
         if not has_slot and (parts.store.waiting(messages.WRITE) or take_slot(parts) > 0):
             _defer(parts, chunk, 0, "update budget")
             continue
-        _guarded(parts, chunk, lambda chunk=chunk: _write_chunk(parts, chunk))  # type: ignore[misc]  # mypy cannot type a lambda's default
+        _guarded(parts, chunk, partial(_write_chunk, parts, chunk))
 
 
 def take_slot(parts: Parts) -> float:
@@ -109,7 +110,7 @@ def take_slot(parts: Parts) -> float:
 
 def confirm(parts: Parts, job: Job) -> None:
     """Follow a bulk update to its per-ticket results, and read back what Zendesk kept."""
-    _guarded(parts, job.decisions, lambda: _confirm(parts, job))
+    _guarded(parts, job.decisions, partial(_confirm, parts, job))
 
 
 def _write_chunk(parts: Parts, decisions: Sequence[Decision]) -> None:

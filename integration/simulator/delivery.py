@@ -9,7 +9,6 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import requests
 
@@ -17,6 +16,7 @@ from integration.simulator.account import Account
 from integration.simulator.faults import Faults
 from integration.simulator.records import Ticket, Webhook
 from integration.simulator.scheduler import Scheduler
+from integration.simulator.wire import iso
 from integration.zendesk.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 
 logger = logging.getLogger(__name__)
@@ -93,32 +93,25 @@ class Courier:
                     logger.exception("a delivery failed in the simulator itself")
 
     def _attempt(self, session: requests.Session, delivery: Delivery) -> None:
-        account, webhook, ledger = delivery.account, delivery.webhook, delivery.ticket.ledger
+        account, ledger, config = delivery.account, delivery.ticket.ledger, delivery.account.config
         with account.lock:
             ledger.attempts += 1
             if ledger.first_sent_at is None:
                 ledger.first_sent_at = account.now()
-            secret, timeout_s = webhook.secret, account.config.delivery_timeout_s
-        timestamp = datetime.fromtimestamp(account.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "User-Agent": "Zendesk Webhook",
-            "X-Zendesk-Account-Id": str(account.config.account_id),
-            "X-Zendesk-Webhook-Id": webhook.id,
-            "X-Zendesk-Webhook-Invocation-Id": delivery.invocation_id,
-            SIGNATURE_HEADER: sign(secret, timestamp, delivery.body),
-            TIMESTAMP_HEADER: timestamp,
-        }
+        status: int | None = None
+        pause: float | None = config.delivery_retry_s
         try:
             answer = session.post(
-                webhook.endpoint, data=delivery.body, headers=headers, timeout=timeout_s, allow_redirects=False
+                delivery.webhook.endpoint,
+                data=delivery.body,
+                headers=_headers(delivery),
+                timeout=config.delivery_timeout_s,
+                allow_redirects=False,
             )
         except requests.RequestException as error:
-            logger.info("ticket %d: %s did not answer: %s", delivery.ticket.id, webhook.endpoint, type(error).__name__)
-            status = None
-            pause: float | None = account.config.delivery_retry_s
+            logger.info("ticket %d: no answer to its webhook: %s", delivery.ticket.id, type(error).__name__)
         else:
-            status, pause = answer.status_code, _pause(answer, account.config.delivery_retry_s)
+            status, pause = answer.status_code, _pause(answer, config.delivery_retry_s)
         with account.lock:
             ledger.last_status = status
             if status in range(200, 300) and not ledger.delivered:
@@ -127,6 +120,20 @@ class Courier:
         allowed = MAX_TIMEOUT_RETRIES if status is None else MAX_RETRIES.get(status, 0)
         if pause is not None and delivery.retries < allowed:
             self._later(pause, replace(delivery, retries=delivery.retries + 1))
+
+
+def _headers(delivery: Delivery) -> dict[str, str]:
+    """Signed anew for each attempt, with the secret as it is now."""
+    timestamp = iso(delivery.account.now())
+    return {
+        "Content-Type": "application/json; charset=utf-8",
+        "User-Agent": "Zendesk Webhook",
+        "X-Zendesk-Account-Id": str(delivery.account.config.account_id),
+        "X-Zendesk-Webhook-Id": delivery.webhook.id,
+        "X-Zendesk-Webhook-Invocation-Id": delivery.invocation_id,
+        SIGNATURE_HEADER: sign(delivery.webhook.secret, timestamp, delivery.body),
+        TIMESTAMP_HEADER: timestamp,
+    }
 
 
 def _pause(answer: requests.Response, default_s: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated
 
 import msgspec
@@ -50,8 +51,8 @@ def newest() -> Json:
     """The newest tickets, at most ``limit`` (50) of them."""
     account, limit = simulation().account, request.args.get("limit", 50, type=int)
     with account.lock:
-        numbers = range(len(account.tickets), max(0, len(account.tickets) - min(limit, MAX_TICKETS)), -1)
-        return {"tickets": [figures.ticket_row(account, account.tickets[number]) for number in numbers]}
+        shown = islice(reversed(account.tickets.values()), max(0, min(limit, MAX_TICKETS)))
+        return {"tickets": [figures.ticket_row(account, ticket) for ticket in shown]}
 
 
 @routes.get("/tickets/<int:ticket_id>")

@@ -12,6 +12,9 @@ from integration.simulator.records import Json, Ticket
 from integration.simulator.simulation import Simulation
 from integration.simulator.wire import audit_json, iso
 
+UNREMARKABLE = {"subject", "status", "brand_id"}
+"""What every ticket starts with; its history on the page leaves them out."""
+
 
 def ticket_row(account: Account, ticket: Ticket) -> Json:
     """A ticket's fields by title and the ledger of its webhook; ``…_at`` in Unix seconds.
@@ -51,7 +54,7 @@ def ticket_detail(account: Account, ticket: Ticket) -> Json:
                 "to": event["value"],
             }
             for event in audit.events
-            if event["type"] in {"Create", "Change"}
+            if event["type"] == "Change" or (event["type"] == "Create" and event["field_name"] not in UNREMARKABLE)
         ]
         history.append(
             {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, render_template
 
+from integration.simulator.account import Account
 from integration.simulator.errors import not_found
+from integration.simulator.records import Field
 from integration.simulator.simulation import simulation
 
 routes = Blueprint("pages", __name__, static_folder="static", template_folder="templates", static_url_path="/static")
@@ -22,7 +24,7 @@ def overview() -> str:
     account = simulation().account
     with account.lock:
         endpoints = [webhook.endpoint for webhook in account.webhooks.values() if webhook.status == "active"]
-    return render_template("overview.html", config=account.config, endpoints=endpoints)
+        return render_template("overview.html", fields=_fields(account), endpoints=endpoints)
 
 
 @routes.get("/tickets/<int:ticket_id>")
@@ -36,7 +38,18 @@ def ticket(ticket_id: int) -> str:
     with account.lock:
         if ticket_id not in account.tickets:
             raise not_found()
-    return render_template("ticket.html", ticket_id=ticket_id, config=account.config)
+        return render_template("ticket.html", fields=_fields(account), ticket_id=ticket_id)
+
+
+def _fields(account: Account) -> dict[str, Field]:
+    """The four fields that the pages show, by what they are for."""
+    config = account.config
+    return {
+        "category": account.field(config.category_field_id),
+        "predicted": account.field(config.predicted_field_id),
+        "confidence": account.field(config.confidence_field_id),
+        "model": account.field(config.model_field_id),
+    }
 
 
 @routes.after_request

@@ -5,6 +5,7 @@ Plain functions; the caller holds the account's lock.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from integration.simulator.account import BRAND_ID, CUSTOMER, INTEGRATION, Account
@@ -100,6 +101,18 @@ def delete_ticket(account: Account, ticket: Ticket) -> None:
     account.changed(ticket)
 
 
+def set_field(ticket: Ticket, field: Field, value: Value) -> None:
+    """Set a custom field and mirror its choices into the ticket's tags."""
+    if field.kind in CHOICE_KINDS:
+        old, new = (_as_tags(ticket.fields.get(field.id)), _as_tags(value))
+        ticket.tags = [tag for tag in ticket.tags if tag not in old]
+        ticket.tags += [tag for tag in new if tag not in ticket.tags]
+    if value is None:
+        ticket.fields.pop(field.id, None)
+    else:
+        ticket.fields[field.id] = value
+
+
 def accepted(field: Field, value: object) -> Value:
     """What the field makes of a value.
 
@@ -118,7 +131,8 @@ def accepted(field: Field, value: object) -> Value:
             raise invalid(str(field.id), f"{field.title}: '{value}' is not a number") from None
         return str(value)
     if field.kind == "multiselect":
-        return [str(tag) for tag in value if tag in field.tags()] if isinstance(value, list) else None
+        chosen = value if isinstance(value, list) else [value]
+        return [str(tag) for tag in chosen if str(tag) in field.tags()] or None
     if str(value) not in field.tags():
         raise Dropped
     return str(value)
@@ -144,18 +158,6 @@ def _snapshot(account: Account, ticket: Ticket) -> Json:
     """What audits compare: attributes by name, custom fields by id."""
     fields = {str(field.id): ticket.fields.get(field.id) for field in account.custom_fields()}
     return {name: getattr(ticket, name) for name in PLAIN.values()} | {"tags": list(ticket.tags)} | fields
-
-
-def set_field(ticket: Ticket, field: Field, value: Value) -> None:
-    """Set a custom field and mirror its choices into the ticket's tags."""
-    if field.kind in CHOICE_KINDS:
-        old, new = (_as_tags(ticket.fields.get(field.id)), _as_tags(value))
-        ticket.tags = [tag for tag in ticket.tags if tag not in old]
-        ticket.tags += [tag for tag in new if tag not in ticket.tags]
-    if value is None:
-        ticket.fields.pop(field.id, None)
-    else:
-        ticket.fields[field.id] = value
 
 
 def _record(
@@ -199,13 +201,14 @@ def _field_changes(account: Account, values: object) -> list[tuple[Field, Value]
         raise invalid("custom_fields", "Custom fields: must be a list of id and value")
     kept: list[tuple[Field, Value]] = []
     for entry in values:
-        field = account.fields.get(entry.get("id", 0)) if isinstance(entry, dict) else None
-        if field is None or not field.custom:
-            continue
-        try:
-            kept.append((field, accepted(field, entry.get("value"))))
-        except Dropped:
-            continue
+        match entry:
+            case {"id": int(field_id), "value": value} if field_id in account.fields:
+                field = account.fields[field_id]
+            case _:
+                continue
+        if field.custom:
+            with suppress(Dropped):
+                kept.append((field, accepted(field, value)))
     return kept
 
 

@@ -13,7 +13,7 @@ import msgspec
 import requests
 from zenpy import Zenpy
 from zenpy.lib.api_objects import Ticket as ZenpyTicket
-from zenpy.lib.exception import ZenpyException
+from zenpy.lib.exception import APIException, ZenpyException
 
 from integration import settings
 from integration.store import Store
@@ -149,13 +149,14 @@ def _translated() -> Iterator[None]:
         yield
     except ZendeskError:
         raise
-    except (requests.RequestException, ZenpyException) as error:
+    except (requests.RequestException, APIException) as error:
         response = getattr(error, "response", None)
         if response is None:  # no answer at all, or zenpy's four instant tries all met a 503
-            if isinstance(error, requests.RequestException):
-                raise TemporaryError(f"Zendesk cannot be reached: {type(error).__name__}") from error
-            raise PermanentError(f"zenpy could not read Zendesk's answer: {type(error).__name__}") from error
+            raise TemporaryError(f"Zendesk cannot be reached: {type(error).__name__}") from error
         raise _from_status(response) from error
+    except (ZenpyException, AttributeError, KeyError, TypeError, ValueError) as error:
+        # An answer of another shape than zenpy and we expect; asking again gives the same.
+        raise PermanentError(f"Zendesk's answer could not be read: {type(error).__name__}") from error
 
 
 def _from_status(response: requests.Response) -> ZendeskError:

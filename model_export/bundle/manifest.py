@@ -124,7 +124,7 @@ def read_manifest(folder: Path) -> Manifest:
                 "export the model again, or run the release that wrote it"
             )
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} is not a bundle manifest: {error}") from error
     if not manifest.labels:
         raise BundleError(f"{path} names no labels")

@@ -102,7 +102,7 @@ def _kind_of_number(match: re.Match[str]) -> str:
     if match["date"]:
         return written
     digits = [int(c) for c in written if c.isdigit()]
-    if len(digits) >= 13 and _luhn(digits):
+    if 13 <= len(digits) <= 19 and _luhn(digits):
         return "<card>"
     return "<number>" if written.isdigit() and written[0] != "0" else "<phone>"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -60,8 +61,7 @@ def test_an_event_carries_the_envelope_and_no_custom_fields(simulator: Running, 
     assert event["type"] == "zen:event-type:ticket.created"
     assert event["subject"] == f"zen:ticket:{ticket_id}"
     assert event["account_id"] == simulator.config.account_id
-    assert datetime.fromisoformat(event["time"])
-    assert len(event["time"].partition(".")[2]) == len("000000000Z")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", event["time"])
     detail = event["detail"]
     assert (detail["id"], detail["requester_id"], detail["actor_id"]) == (
         str(ticket_id),

@@ -39,6 +39,13 @@ def test_a_wrong_ticket_is_refused_by_name(
     assert (answer.status_code, named in answer.text) == (status, True)
 
 
+def test_a_refused_ticket_leaves_no_hole(simulator: Running) -> None:
+    simulator.create("First")
+    assert simulator.api("POST", "/tickets", {"ticket": {"description": "x", "status": "lost"}}).status_code == 422
+    simulator.create("Second")
+    assert [row["subject"] for row in simulator.get("/simulator/tickets")["tickets"]] == ["Second", "First"]
+
+
 def test_an_agent_sets_a_field_as_a_person(simulator: Running) -> None:
     ticket_id = simulator.create()
     simulator.post(f"/simulator/tickets/{ticket_id}/agent", {"Category": "login"})

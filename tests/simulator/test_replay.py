@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import lzma
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import requests
 from click.testing import CliRunner, Result
 
 from integration.simulator.replay import OldTicket, Outcome, parse_time, play, replay
@@ -29,9 +31,8 @@ def subjects(simulator: Running) -> list[str]:
 
 
 def write(path: Path, text: str) -> Path:
-    opener = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
-    with opener(path, "wt", encoding="utf-8") as file:
-        file.write(text)
+    packers: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress, ".csv": bytes}
+    path.write_bytes(packers[path.suffix](text.encode()))
     return path
 
 
@@ -89,10 +90,14 @@ def test_the_rhythm_is_kept_at_any_speed() -> None:
     assert outcome == Outcome(4, 0, outcome.seconds)
 
 
-def test_refused_tickets_are_counted(simulator: Running, tmp_path: Path) -> None:
-    path = write(tmp_path / "tickets.csv", HEADER + "1,2023-05-02,Printer,on fire\n")
-    result = run(simulator, path, "--channel", "")
-    assert result.exit_code == 0
+def test_tickets_that_the_simulator_does_not_take_are_counted() -> None:
+    def send(batch: Sequence[OldTicket]) -> None:
+        if batch[0].at:
+            raise requests.ConnectionError
+
+    tickets = [OldTicket(0, "", "x"), OldTicket(60, "", "x")]
+    outcome = play(tickets, send, speed=600, progress=lambda _count, _done: None)
+    assert (outcome.created, outcome.failed) == (1, 1)
 
 
 @pytest.mark.parametrize(

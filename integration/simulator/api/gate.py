@@ -30,7 +30,7 @@ def enter() -> None:
         time.sleep(faults.slow)
     account = running.account
     with account.lock:
-        account.requests[f"{request.method} {(request.url_rule and request.url_rule.rule) or request.path}"] += 1
+        account.requests[f"{request.method} {request.url_rule}"] += 1
         if faults.down:
             raise ServiceUnavailable
         g.presort_user = _authenticate(account)
@@ -46,10 +46,10 @@ def leave(response: Response) -> Response:
     account = simulation().account
     with account.lock:
         window, now = account.requests_left, account.now()
-        for prefix in ("X-Rate-Limit", "ratelimit-limit"):
-            response.headers[prefix] = str(window.limit)
-        for prefix in ("X-Rate-Limit-Remaining", "ratelimit-remaining"):
-            response.headers[prefix] = str(window.remaining())
+        for name in ("X-Rate-Limit", "ratelimit-limit"):
+            response.headers[name] = str(window.limit)
+        for name in ("X-Rate-Limit-Remaining", "ratelimit-remaining"):
+            response.headers[name] = str(window.remaining())
         response.headers["ratelimit-reset"] = str(int(window.reset_s(now)))
         if response.status_code == 429:
             account.counts["limited"] += 1

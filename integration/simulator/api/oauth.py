@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, request
 
 from integration.simulator.records import Json, Token
 from integration.simulator.simulation import simulation
@@ -18,7 +18,7 @@ LONGEST_LIFE_S = 48 * 3600
 
 
 @routes.post("/oauth/tokens")
-def create_token() -> tuple[Response | Json, int]:
+def create_token() -> tuple[Json, int]:
     """A bearer token for the client's user; there is no refresh token, the grant is run again."""
     document = request.get_json()
     wanted: Json = document if isinstance(document, dict) else {}
@@ -41,5 +41,5 @@ def create_token() -> tuple[Response | Json, int]:
     return {"access_token": value, "token_type": "bearer", "scope": scope, "expires_in": life_s}, 200
 
 
-def _refused(error: str, description: str) -> Response:
-    return jsonify({"error": error, "error_description": description})
+def _refused(error: str, description: str) -> Json:
+    return {"error": error, "error_description": description}

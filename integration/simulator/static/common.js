@@ -61,6 +61,7 @@ export function inSeconds(value) {
 /* The same name always gets the same colour. */
 export function chip(name, className) {
   const node = element("span", `chip ${className}`, name);
+  node.title = name; // narrow columns cut it off
   let hue = 0;
   for (const letter of String(name)) hue = (hue * 31 + letter.codePointAt(0)) % 360;
   node.style.setProperty("--hue", hue);

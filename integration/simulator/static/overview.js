@@ -1,7 +1,7 @@
 import { chip, confidence, eachSecond, element, getJson, inSeconds, postJson, setContent, setText } from "./common.js";
 
-const SHOWN = 40;
-const PULSE_S = 120;
+const SHOWN = window.matchMedia("(max-width: 54rem)").matches ? 12 : 40;
+const PULSE_S = 60;
 const titles = document.body.dataset;
 const form = document.getElementById("write");
 const rows = new Map();
@@ -32,23 +32,25 @@ function showSummary(summary) {
   }
   before = summary;
   drawPulse();
+  const faults = Object.entries(summary.faults).filter(([, value]) => value);
+  byId("faults").hidden = faults.length === 0;
+  setText(byId("faults"), `Broken on purpose: ${faults.map(([name, value]) => (value === true ? name : `${name} ${value}`)).join(", ")}`);
 }
 
 function drawPulse() {
   const highest = Math.max(4, ...pulse.flat());
+  // One second is four units wide: arrivals grow upwards from the middle, updates downwards.
   const bars = pulse.flatMap(([arrived, answered], index) => {
-    const x = 240 - (pulse.length - index) * 2;
-    return [bar(x, arrived / highest, "arrived", 28, -1), bar(x, answered / highest, "answered", 28, 1)];
+    const x = 240 - (pulse.length - index) * 4;
+    const [up, down] = [(27 * arrived) / highest, (27 * answered) / highest];
+    return [rectangle(x, 27 - up, 3, up, "arrived"), rectangle(x, 29, 3, down, "answered")];
   });
-  byId("pulse").replaceChildren(...bars);
+  byId("pulse").replaceChildren(rectangle(0, 27.5, 240, 1, "middle"), ...bars);
 }
 
-/* One second: arrivals grow upwards from the middle, updates downwards. */
-function bar(x, share, className, middle, direction) {
+function rectangle(x, y, width, height, className) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-  const height = Math.max(share * (middle - 2), share > 0 ? 1.5 : 0.6);
-  const attributes = { x, y: direction < 0 ? middle - height - 0.5 : middle + 0.5, width: 1.5, height, class: className };
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ x, y, width, height, class: className })) node.setAttribute(name, value);
   return node;
 }
 
@@ -122,7 +124,7 @@ function showWatched(tickets) {
   setText(byId("step-sent"), ticket.attempts > 1 ? `Webhook sent, ${ticket.attempts} attempts` : "Webhook sent");
   setText(byId("step-filled"), ticket.seconds === null ? "Fields filled" : `Fields filled in ${inSeconds(ticket.seconds)}`);
   byId("step-created").className = "done";
-  byId("step-sent").className = ticket.sent_at ? (ticket.last_status < 300 ? "done" : "wrong") : "next";
+  byId("step-sent").className = ticket.last_status === null ? "next" : ticket.last_status < 300 ? "done" : "wrong";
   byId("step-filled").className = ticket.filled_at ? "done" : ticket.sent_at ? "next" : "";
   const shown = [
     [titles.category, categoryOf(ticket)],

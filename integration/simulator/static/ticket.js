@@ -4,6 +4,7 @@ const titles = document.body.dataset;
 const path = `/simulator/tickets/${titles.ticket}`;
 const form = document.getElementById("agent");
 const byId = (id) => document.getElementById(id);
+const NOTHING = "nothing";
 let shownHistory = 0;
 
 function clock(unixSeconds) {
@@ -26,11 +27,12 @@ function valueOf(ticket, title) {
 }
 
 function plain(value) {
-  if (value === null || value === undefined || value === "" || value.length === 0) return "nothing";
+  if (value === null || value === undefined || value === "" || value.length === 0) return NOTHING;
   return Array.isArray(value) ? value.join(", ") : String(value);
 }
 
-function entry(audit) {
+function entry(audit, index, all) {
+  const isFirst = index === all.length - 1;
   const item = element("li", audit.by === "Presort" ? "ours" : "");
   const head = element("p", "who");
   head.append(element("strong", "", audit.by), element("span", "note", `${clock(audit.at)}, via ${audit.channel}`));
@@ -38,10 +40,12 @@ function entry(audit) {
   const changes = element("ul");
   for (const { field, from, to } of audit.changes) {
     const change = element("li");
-    change.append(element("span", "field", field), element("span", "from", plain(from)), element("span", "to", plain(to)));
+    change.append(element("span", "field", field));
+    if (plain(from) !== NOTHING) change.append(element("span", "from", plain(from)));
+    change.append(element("span", "to", plain(to)));
     changes.append(change);
   }
-  if (!audit.changes.length) changes.append(element("li", "none", "changed nothing"));
+  if (!audit.changes.length) changes.append(element("li", "none", isFirst ? "wrote the ticket" : "changed nothing"));
   item.append(changes);
   const metadata = Object.entries(audit.metadata);
   if (metadata.length) {
@@ -60,12 +64,14 @@ async function refresh() {
   byId("created").dateTime = ticket.created;
   definitions(byId("fields"), Object.keys(ticket.fields).map((title) => [title, valueOf(ticket, title)]));
   setText(byId("tags"), ticket.tags.length ? `Tags: ${ticket.tags.join(", ")}` : "No tags");
-  const sent = ticket.sent_at ? `${clock(ticket.sent_at)}, ${ticket.attempts} attempt${ticket.attempts > 1 ? "s" : ""}` : "not yet";
+  const again = ticket.attempts > 1 ? `, ${ticket.attempts} attempts` : "";
+  const sent = ticket.sent_at ? `${clock(ticket.sent_at)}${again}` : "not yet";
   definitions(byId("webhook"), [
     ["Sent", element("span", "", sent)],
     ["Receiver answered", element("span", "", ticket.last_status ?? (ticket.sent_at ? "not" : "–"))],
     ["To Presort's update", element("span", "", inSeconds(ticket.seconds))],
   ]);
+  if (shownHistory === 0) form.elements.category.value = ticket.fields[titles.category] ?? "";
   if (shownHistory !== ticket.history.length) {
     shownHistory = ticket.history.length;
     byId("history").replaceChildren(...ticket.history.map(entry));

@@ -1,0 +1,134 @@
+"""The whole way with the processes users run: gunicorn, Celery workers, beat, Redis, the local Zendesk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from demo.stage import Stage, call, stage
+from integration.store import Record, Store
+from tests.worker.conftest import SURE
+
+HTML = f"<html><body><p>{SURE[1]}</p><br><div>Thanks</div></body></html>"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with stage(tmp_path_factory.mktemp("stage")) as running:
+        _until(lambda: len(Store(running.redis_url).workers()) == 2, "two workers")
+        yield running
+
+
+@pytest.fixture
+def memory(running: Stage) -> Store:
+    return Store(running.redis_url)
+
+
+def file(running: Stage, subject: str = SURE[0], description: str = SURE[1], **more: object) -> int:
+    """A customer's ticket; its webhook is on the way."""
+    ticket_id = call(
+        f"{running.zendesk_url}/simulator/tickets", {"subject": subject, "description": description, **more}
+    )["id"]
+    return int(ticket_id)
+
+
+def outcome(memory: Store, ticket_id: int) -> Record:
+    """Wait for what becomes of a ticket."""
+
+    def finished() -> bool:
+        record = memory.ticket(ticket_id, "category")
+        return record is not None and record.outcome is not None
+
+    _until(finished, f"an outcome for ticket {ticket_id}")
+    record = memory.ticket(ticket_id, "category")
+    assert record is not None
+    return record
+
+
+def test_a_ticket_is_filled(running: Stage, memory: Store) -> None:
+    ticket_id = file(running)
+    assert outcome(memory, ticket_id).outcome == "filled"
+    shown = call(f"{running.zendesk_url}/simulator/tickets/{ticket_id}")["ticket"]
+    assert shown["fields"]["Category"] == SURE[2]
+
+
+@pytest.mark.parametrize(
+    ("subject", "description", "expected"),
+    [
+        ("", " ", "left_alone"),
+        ("", "\x00\x00", "left_alone"),
+        (SURE[0], SURE[1] + "\x00" + " filler" * 25_000, "filled"),
+        ("", HTML, "filled"),
+        ("🙈", "🎉👩‍👩‍👧" * 40, None),
+        ("سؤال", "أين طلبي؟ لم يصل بعد", None),
+    ],
+)
+def test_unusual_tickets_get_their_decision(
+    running: Stage, memory: Store, subject: str, description: str, expected: str | None
+) -> None:
+    found = outcome(memory, file(running, subject, description)).outcome
+    assert found == expected or (expected is None and found in {"filled", "suggested"})
+
+
+def test_webhooks_that_come_twice_write_once(running: Stage, memory: Store) -> None:
+    call(f"{running.zendesk_url}/simulator/faults", {"duplicate": 1.0, "shuffle": 0.5})
+    before = call(f"{running.zendesk_url}/simulator/summary")["updates"]
+    tickets = [file(running) for _ in range(20)]
+    assert {outcome(memory, one).outcome for one in tickets} == {"filled"}
+    call(f"{running.zendesk_url}/simulator/faults", {})
+    assert call(f"{running.zendesk_url}/simulator/summary")["updates"] - before == len(tickets)
+
+
+def test_no_log_holds_text_or_secrets(running: Stage, memory: Store) -> None:
+    outcome(memory, file(running, "Xylophone", "A xylophone arrived instead of my order, please refund it."))
+    logs = {path.name: path.read_text(encoding="utf-8") for path in running.logs.glob("*.log")}
+    assert {"receiver.log", "worker-1.log", "beat.log"} <= logs.keys()
+    for name, text in logs.items():
+        assert "xylophone" not in text.lower(), name
+        assert running.environ["PRESORT_WEBHOOK_SECRETS"] not in text, name
+        assert running.environ["PRESORT_ZENDESK_CLIENT_SECRET"] not in text, name
+
+
+def test_a_killed_workers_tickets_come_back(running: Stage, memory: Store) -> None:
+    """SIGKILL in the middle of a batch: the other worker gets its messages after the visibility timeout."""
+    doomed, other = running.children["worker-1"], running.children["worker-2"]
+    before = call(f"{running.zendesk_url}/simulator/summary")["updates"]
+    other.send_signal(signal.SIGSTOP)
+    tickets = [file(running) for _ in range(60)]
+    _until(lambda: memory.depths()["unacknowledged"] > 0, "the worker to take messages")
+    doomed.kill()
+    doomed.wait()
+    assert memory.depths()["unacknowledged"] > 0, "the worker was killed too late to hold anything"
+    other.send_signal(signal.SIGCONT)
+    assert {outcome(memory, one).outcome for one in tickets} == {"filled"}
+    assert call(f"{running.zendesk_url}/simulator/summary")["updates"] - before == len(tickets)
+
+
+def test_the_demo_ends_well(tmp_path: os.PathLike[str]) -> None:
+    """What ``make demo`` runs; its exit status is its verdict."""
+    repository = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - two levels up
+    environ = {**os.environ, "SEED": "1", "PYTHONPATH": repository}
+    done = subprocess.run(
+        [sys.executable, "-m", "demo"],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "webhook to field" in done.stdout
+
+
+def _until(met: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.05)

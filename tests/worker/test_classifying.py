@@ -1,0 +1,117 @@
+"""A batch from the queue: once each, whatever comes twice, breaks or is not readable now."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from integration import messages
+from integration.messages import NewTicket
+from tests.worker.conftest import SURE, Desk
+
+
+def counted(desk: Desk) -> dict[str, int]:
+    """Tickets counted for the detector, by category, over the last minutes."""
+    now = int(time.time() // 60)
+    rows = desk.parts.store.counts("category", now - 5, now + 1)
+    return {key: sum(row.get(key, 0) for row in rows) for row in rows for key in row}
+
+
+def test_a_ticket_worked_on_twice_counts_and_writes_once(desk: Desk) -> None:
+    ticket = desk.file()
+    for _ in range(3):
+        desk.classify(ticket, ticket)
+    desk.settle()
+    desk.classify(ticket)
+    assert desk.parts.store.depths()["writes"] == 0
+    assert counted(desk) == {SURE[2]: 1}
+    assert desk.parts.store.funnel() == {"decided": 1, "filled": 1}
+    assert desk.zendesk.get("/simulator/summary")["updates"] == 1
+
+
+def test_after_a_crash_between_recording_and_writing_the_write_is_asked_for_again(desk: Desk) -> None:
+    ticket = desk.file()
+    desk.classify(ticket)
+    desk.parts.store.redis.delete(messages.WRITES_QUEUE)
+    desk.classify(ticket)
+    desk.settle()
+    assert desk.record(ticket).outcome == "filled"
+
+
+def test_a_trigger_tells_the_id_and_the_worker_reads_the_ticket(desk: Desk) -> None:
+    filed = desk.file()
+    desk.classify(NewTicket(ticket_id=filed.ticket_id, received_at=time.time()))
+    desk.settle()
+    assert desk.record(filed).outcome == "filled"
+    assert desk.record(filed).decision.category == SURE[2]
+
+
+def test_a_trigger_for_a_deleted_ticket_leaves_it_alone(desk: Desk) -> None:
+    filed, other = desk.file(), desk.file()
+    desk.zendesk.post(f"/simulator/tickets/{filed.ticket_id}/delete")
+    desk.classify(*(NewTicket(ticket_id=one.ticket_id, received_at=time.time()) for one in (filed, other)))
+    desk.settle()
+    assert (desk.record(filed).outcome, desk.record(filed).reason) == ("left_alone", "ticket_deleted")
+    assert desk.record(other).outcome == "filled"
+
+
+def test_a_ticket_that_cannot_be_read_now_comes_back_later(desk: Desk) -> None:
+    filed, known = desk.file(), desk.file()
+    assert desk.parts.own_user_id
+    desk.zendesk.post("/simulator/faults", {"down": True})
+    desk.classify(NewTicket(ticket_id=filed.ticket_id, received_at=time.time()), known)
+    assert desk.parts.store.waiting(messages.CLASSIFY) == 1
+    assert desk.parts.store.ticket(known.ticket_id, "category")
+
+
+def test_an_unknown_own_user_does_not_stop_the_sorting(desk: Desk) -> None:
+    """Who we are is asked of Zendesk; an outage must not park every ticket."""
+    ticket = desk.file()
+    desk.zendesk.post("/simulator/faults", {"down": True})
+    desk.classify(ticket)
+    assert desk.record(ticket).decision.category == SURE[2]
+    assert desk.parts.store.parked() == []
+
+
+def test_tickets_of_our_own_user_are_left_alone(desk: Desk) -> None:
+    ticket = msgspec.structs.replace(desk.file(), actor_id=desk.parts.own_user_id)
+    desk.classify(ticket)
+    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", "own_ticket")
+
+
+def test_a_poisonous_ticket_is_parked_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever breaks on one text must not take the batch with it; and the log tells no text."""
+    good, poison = desk.file(), desk.file("Subject", "poison in the cup")
+    predictor: Any = desk.parts.predictors["category"]
+    predict = predictor.predict
+
+    def fragile(texts: list[str]) -> object:
+        if any("poison" in text for text in texts):
+            raise RuntimeError(texts[0])
+        return predict(texts)
+
+    monkeypatch.setattr(predictor, "predict", fragile)
+    with caplog.at_level(logging.DEBUG):
+        desk.classify(good, poison)
+    desk.settle()
+    assert desk.record(good).outcome == "filled"
+    (parked,) = desk.parts.store.parked()
+    assert parked.task == messages.CLASSIFY
+    assert parked.payload["ticket_id"] == poison.ticket_id
+    assert parked.reason == "RuntimeError while classifying"
+    assert "poison in the cup" not in caplog.text
+
+
+def test_only_confident_answers_count_for_alerts(desk: Desk) -> None:
+    desk.classify(desk.file("Hello", "Hello, I have a question. Thank you."))
+    unsure = desk.parts.store.funnel()
+    assert unsure["decided"] == 1
+    assert sum(counted(desk).values()) <= 1
+    desk.classify(desk.file())
+    assert counted(desk)[SURE[2]] == 1

@@ -1,0 +1,258 @@
+"""Never over a person, never what is not offered, nothing lost: against the local Zendesk, through the real zenpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from integration import messages
+from integration.messages import Decision
+from integration.simulator.config import SimulatorConfig
+from tests.worker.conftest import ACCOUNT, SURE, Desk
+from worker import writing
+
+CATEGORY, PREDICTED = ACCOUNT.category_title, ACCOUNT.predicted_title
+
+
+def test_a_sure_category_is_filled_with_its_reasons(desk: Desk) -> None:
+    ticket = desk.file()
+    desk.classify(ticket)
+    desk.settle()
+    fields = desk.fields(ticket)
+    record = desk.record(ticket)
+    assert (record.outcome, record.reason) == ("filled", "confident")
+    assert fields[CATEGORY] == fields[PREDICTED] == SURE[2]
+    assert float(str(fields[ACCOUNT.confidence_title])) == pytest.approx(record.decision.confidence, abs=0.005)
+    assert fields[ACCOUNT.model_title] == record.decision.model
+    (audit,) = [one for one in _history(desk, ticket.ticket_id) if one["metadata"]]
+    assert audit["metadata"]["presort"]["category"]["decision"] == record.decision.id
+    assert audit["metadata"]["presort"]["category"]["top"][0][0] == SURE[2]
+
+
+def test_an_unsure_category_is_only_suggested(desk: Desk) -> None:
+    ticket = desk.file()
+    writing.write(
+        desk.parts, [msgspec.structs.replace(_decision(desk, ticket.ticket_id), action="suggest")], has_slot=True
+    )
+    assert desk.fields(ticket)[CATEGORY] is None
+    assert desk.fields(ticket)[PREDICTED] == SURE[2]
+    assert desk.record(ticket).outcome == "suggested"
+
+
+def test_a_persons_value_wins(desk: Desk) -> None:
+    ticket = desk.file(fields={CATEGORY: "cancel_subscription" if SURE[2] != "cancel_subscription" else "other"})
+    desk.classify(ticket)
+    desk.settle()
+    assert desk.fields(ticket)[CATEGORY] != SURE[2]
+    assert desk.fields(ticket)[PREDICTED] is None
+    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", "person_set_it")
+
+
+def test_a_person_who_sets_it_between_reading_and_writing_wins(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The safe update collides (409), is decided again on the ticket as it then stands, and leaves it alone."""
+    ticket = desk.file()
+    desk.zendesk.clock.advance(5)  # updated_at has a resolution of a second
+    show_many = desk.parts.zendesk.show_many
+
+    def read_then_edit(ids: list[int]) -> object:
+        found = show_many(ids)
+        monkeypatch.undo()
+        desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/agent", {CATEGORY: "delivery_delay"})
+        return found
+
+    monkeypatch.setattr(desk.parts.zendesk, "show_many", read_then_edit)
+    desk.classify(ticket)
+    desk.settle()
+    assert desk.fields(ticket)[CATEGORY] == "delivery_delay"
+    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", "person_set_it")
+    assert desk.zendesk.get("/simulator/summary")["conflicts"] == 1
+
+
+def test_a_collision_over_something_else_is_written_on_the_second_try(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = desk.file()
+    desk.zendesk.clock.advance(5)
+    show_many = desk.parts.zendesk.show_many
+
+    def read_then_edit(ids: list[int]) -> object:
+        found = show_many(ids)
+        monkeypatch.undo()
+        desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/agent", {ACCOUNT.model_title: "touched"})
+        return found
+
+    monkeypatch.setattr(desk.parts.zendesk, "show_many", read_then_edit)
+    desk.classify(ticket)
+    desk.settle()
+    assert desk.fields(ticket)[CATEGORY] == SURE[2]
+    assert desk.record(ticket).outcome == "filled"
+
+
+def test_writing_twice_changes_nothing(desk: Desk) -> None:
+    ticket = desk.file()
+    decision = _decision(desk, ticket.ticket_id)
+    for _ in range(3):
+        writing.write(desk.parts, [decision], has_slot=True)
+    assert desk.zendesk.get("/simulator/summary")["updates"] == 1
+    assert desk.parts.store.funnel()["filled"] == 1
+
+
+def test_several_tickets_go_in_one_request(desk: Desk) -> None:
+    tickets = [desk.file() for _ in range(30)]
+    desk.classify(*tickets)
+    desk.settle()
+    assert {desk.record(one).outcome for one in tickets} == {"filled"}
+    requests = desk.zendesk.get("/simulator/summary")["requests"]
+    assert sum(count for route, count in requests.items() if route.startswith("PUT")) == 1
+
+
+@pytest.mark.parametrize(("act", "reason"), [("close", "ticket_closed"), ("delete", "ticket_deleted")])
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_ticket_that_was_closed_or_deleted_meanwhile(desk: Desk, act: str, reason: str, others: int) -> None:
+    ticket, *rest = [desk.file() for _ in range(1 + others)]
+    desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/{act}")
+    desk.classify(ticket, *rest)
+    desk.settle()
+    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", reason)
+    assert {desk.record(one).outcome for one in rest} <= {"filled"}
+
+
+@pytest.mark.parametrize(("act", "reason"), [("close", "ticket_closed"), ("delete", "ticket_deleted")])
+def test_a_ticket_that_goes_between_reading_and_bulk_writing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, act: str, reason: str
+) -> None:
+    ticket, other = desk.file(), desk.file()
+    show_many = desk.parts.zendesk.show_many
+
+    def read_then_act(ids: list[int]) -> object:
+        found = show_many(ids)
+        monkeypatch.undo()
+        desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/{act}")
+        return found
+
+    monkeypatch.setattr(desk.parts.zendesk, "show_many", read_then_act)
+    desk.classify(ticket, other)
+    desk.settle()
+    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", reason)
+    assert desk.record(other).outcome == "filled"
+
+
+def test_a_category_that_the_field_does_not_offer_is_suggested_only(desk: Desk) -> None:
+    ticket = desk.file()
+    decision = msgspec.structs.replace(_decision(desk, ticket.ticket_id), category="no_such_option")
+    writing.write(desk.parts, [decision], has_slot=True)
+    assert desk.fields(ticket)[CATEGORY] is None
+    assert desk.fields(ticket)[PREDICTED] == "no_such_option"
+    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("suggested", "option_missing")
+
+
+def test_a_value_that_zendesk_dropped_is_an_error_people_see(desk: Desk) -> None:
+    """Zendesk answers 200 to a field it does not know; reading back tells."""
+    (classifier,) = desk.parts.config.classifiers
+    desk.parts.config = msgspec.structs.replace(
+        desk.parts.config, classifiers=(msgspec.structs.replace(classifier, prediction_field_id=999),)
+    )
+    ticket = desk.file()
+    desk.classify(ticket)
+    desk.settle()
+    record = desk.record(ticket)
+    assert record.outcome == "parked"
+    assert "field 999" in (record.reason or "")
+
+
+def test_while_zendesk_is_down_decisions_wait(desk: Desk) -> None:
+    tickets = [desk.file() for _ in range(3)]
+    desk.zendesk.post("/simulator/faults", {"down": True})
+    desk.classify(*tickets)
+    desk.work()
+    assert desk.parts.store.depths()["deferred"] == 1
+    assert desk.record(tickets[0]).outcome is None
+    desk.zendesk.post("/simulator/faults", {})
+    _hasten(desk)
+    desk.settle()
+    assert {desk.record(one).outcome for one in tickets} == {"filled"}
+
+
+def test_a_429_stops_all_writes_for_as_long_as_zendesk_said(desk: Desk) -> None:
+    ticket = desk.file()
+    desk.zendesk.post("/simulator/faults", {"rate_limited": 1.2})
+    desk.classify(ticket)
+    desk.work()
+    assert desk.parts.store.take_update(60) > 0
+    desk.settle()
+    assert desk.record(ticket).outcome == "filled"
+
+
+def test_a_spent_budget_merges_what_waits(desk: Desk) -> None:
+    desk.parts.config = msgspec.structs.replace(
+        desk.parts.config, zendesk=msgspec.structs.replace(desk.parts.config.zendesk, updates_per_minute=100, share=0.6)
+    )
+    while desk.parts.store.take_update(60) == 0:
+        pass
+    tickets = [desk.file() for _ in range(20)]
+    for ticket in tickets:
+        desk.classify(ticket)
+    desk.settle()
+    assert {desk.record(one).outcome for one in tickets} == {"filled"}
+    requests = desk.zendesk.get("/simulator/summary")["requests"]
+    assert sum(count for route, count in requests.items() if route.startswith("PUT")) <= 3
+
+
+def test_wrong_credentials_park_with_the_cure(desk: Desk) -> None:
+    desk.parts.config = msgspec.structs.replace(desk.parts.config, zendesk_client_secret="wrong")
+    ticket = desk.file()
+    writing.write(desk.parts, [_decision(desk, ticket.ticket_id)], has_slot=True)
+    (parked,) = desk.parts.store.parked()
+    assert parked.task == messages.WRITE
+    assert "PRESORT_ZENDESK_CLIENT_SECRET" in parked.reason
+    assert desk.record(ticket).outcome == "parked"
+
+
+def test_an_expired_token_is_renewed_once(desk: Desk) -> None:
+    ticket = desk.file()
+    desk.parts.store.save_token(ACCOUNT.client_id, "stale", 60)
+    desk.classify(ticket)
+    desk.settle()
+    assert desk.record(ticket).outcome == "filled"
+    assert desk.parts.store.token(ACCOUNT.client_id) != "stale"
+
+
+def test_the_simulators_defaults_are_the_fields_used_here() -> None:
+    """The demo and these tests read fields by the titles the simulator seeds."""
+    assert ACCOUNT.category_title == SimulatorConfig().category_title
+
+
+def _decision(desk: Desk, ticket_id: int) -> Decision:
+    """What triage says of the sure ticket."""
+    subject, description, category = SURE
+    assert subject
+    assert description
+    return Decision(
+        id=f"decision-{ticket_id}",
+        ticket_id=ticket_id,
+        classifier="category",
+        action="fill",
+        reason="confident",
+        category=category,
+        confidence=0.97,
+        top=((category, 0.97),),
+        threshold=0.8,
+        model=f"{desk.parts.predictors['category'].manifest.name}@1",
+        created_at=0,
+        received_at=0,
+        decided_at=0,
+    )
+
+
+def _history(desk: Desk, ticket_id: int) -> list[dict[str, Any]]:
+    history: list[dict[str, Any]] = desk.zendesk.get(f"/simulator/tickets/{ticket_id}")["ticket"]["history"]
+    return history
+
+
+def _hasten(desk: Desk) -> None:
+    """Make what waits due now."""
+    for task in messages.QUEUES:
+        for member in desk.parts.store.redis.zrange(f"presort:later:{task}", 0, -1):
+            desk.parts.store.redis.zadd(f"presort:later:{task}", {str(member): 0})
