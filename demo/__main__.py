@@ -36,6 +36,7 @@ def main() -> None:
             click.echo(f"Watch it: {running.zendesk_url}/  (logs: {folder}, SEED={seed})\n")
             filed = _play(running, seed)
             complaints = _summarise(running, filed)
+            click.echo(f"\n  To watch it yourself: make demo KEEP=1, then open {running.zendesk_url}/")
             if os.environ.get("KEEP"):
                 click.echo(f"\nKept running: {running.zendesk_url}/ - write a ticket of your own. Ctrl-C ends it.")
                 threading.Event().wait()
@@ -127,7 +128,7 @@ def _summarise(running: Stage, filed: dict[int, Arrival]) -> list[str]:
     updates = sum(count for route, count in seen["requests"].items() if route.startswith("PUT "))
     click.secho("\n  What happened", bold=True)
     rows = [
-        ("tickets filed", f"{len(filed)}"),
+        ("tickets filed", f"{len(filed)}, in phrasings the model never saw"),
         ("decided", _of(len(finished), len(filed))),
         ("category filled", f"{_of(outcomes['filled'], len(filed))}, right {_of(sum(right), len(right))}"),
         ("suggested", f"{_of(outcomes['suggested'], len(filed))}, too unsure to fill"),
@@ -142,6 +143,8 @@ def _summarise(running: Stage, filed: dict[int, Arrival]) -> list[str]:
     for alert in fired[:1]:
         click.secho("\n  The alert", bold=True)
         click.echo("  " + f"{alert['title']}\n{alert['message']}".replace("\n", "\n  "))
+    for alert in resolved[:1]:
+        click.echo(f"  {alert['title']}. {alert['message'].splitlines()[2]}")
     complaints = []
     if len(finished) < len(filed):
         complaints.append(f"{len(filed) - len(finished)} tickets got no decision")

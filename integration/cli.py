@@ -9,12 +9,16 @@ from pathlib import Path
 import click
 
 from integration import embedded_redis
+from integration.simulator.cli import simulate
 
 
 @click.group()
 @click.version_option(package_name="presort")
 def main() -> None:
     """Presort: tickets sorted before an agent opens them."""
+
+
+main.add_command(simulate)
 
 
 @main.command()

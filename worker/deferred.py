@@ -20,7 +20,7 @@ def resume(parts: Parts) -> None:
             return
         for task in (messages.CLASSIFY, messages.CONFIRM):
             for handle, waiting in parts.store.due(task, AT_ONCE):
-                parts.celery.send_task(task, args=[waiting.payload])
+                publish(parts.celery, task, waiting.payload)
                 parts.store.drop_deferred(task, [handle])
         _resume_writes(parts)
 

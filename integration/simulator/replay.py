@@ -1,6 +1,6 @@
 """Plays a file of old tickets against a running simulator, in their own rhythm or faster.
 
-``python -m integration.simulator.replay tickets.csv.xz --speed 600``
+``presort simulate --replay tickets.csv.xz --speed 600``
 """
 
 from __future__ import annotations
@@ -156,35 +156,32 @@ def sender(session: requests.Session, url: str, channel: str) -> Callable[[Seque
     return send
 
 
-@click.command()
-@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--url", default="http://127.0.0.1:8090", show_default=True, help="The running simulator.")
-@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(min=0), help="0: as fast as possible.")
-@click.option("--from", "start", help="Leave out tickets before this time (ISO 8601, UTC).")
-@click.option("--to", "end", help="Leave out tickets at and after this time.")
-@click.option("--day", help="Only this day in UTC, as 2023-11-24.")
-@click.option("--channel", default="web", show_default=True, help="The tickets' via.channel.")
-@click.option("--time-column", help=f"Tried without it: {', '.join(COLUMNS['time'])}.")
-@click.option("--subject-column", help=f"Tried without it: {', '.join(COLUMNS['subject'])}.")
-@click.option("--text-column", help=f"Tried without it: {', '.join(COLUMNS['text'])}.")
 def replay(
-    *,
     path: Path,
     url: str,
-    speed: float,
-    start: str | None,
-    end: str | None,
-    day: str | None,
-    channel: str,
-    time_column: str | None,
-    subject_column: str | None,
-    text_column: str | None,
+    *,
+    speed: float = 1.0,
+    period: tuple[str | None, str | None, str | None] = (None, None, None),
+    channel: str = "web",
+    columns: dict[str, str | None] | None = None,
 ) -> None:
-    """Play the tickets of a CSV file (plain, .gz or .xz) against the simulator."""
+    """Play a file against the simulator at ``url`` with a progress bar, and print what came of it.
+
+    Args:
+        path: CSV, plain or compressed.
+        url: the running simulator.
+        speed: see ``play``.
+        period: first time, last time and day to play, each ISO 8601 or None.
+        channel: the tickets' via.channel.
+        columns: header names for ``time``, ``subject`` and ``text``; what is left out is looked for.
+
+    Raises:
+        ReplayError: the file, the period or the simulator is not what it must be; the message names the cure.
+    """
     problems = Problems()
+    first, last = _period(*period)
+    names = {name: (columns or {}).get(name) for name in COLUMNS}
     try:
-        first, last = _period(start, end, day)
-        names = {"time": time_column, "subject": subject_column, "text": text_column}
         tickets = read_tickets(path, names, lambda at: first <= at < last, problems)
         with requests.Session() as session:
             session.get(f"{url.rstrip('/')}/simulator/summary", timeout=10).raise_for_status()
@@ -195,8 +192,12 @@ def replay(
 
             with click.progressbar(length=len(tickets), label="tickets", show_pos=True, item_show_func=rate) as bar:
                 outcome = play(tickets, sender(session, url, channel), speed=speed, progress=bar.update)
-    except (ReplayError, OSError, lzma.LZMAError) as error:  # requests' errors are OSErrors
-        raise click.ClickException(str(error)) from error
+    except requests.RequestException as error:
+        raise ReplayError(
+            f"no simulator answers at {url}: start one with `presort simulate` or `make demo KEEP=1`"
+        ) from error
+    except (OSError, lzma.LZMAError) as error:
+        raise ReplayError(f"{path} cannot be read: {error}") from error
     click.echo(f"{outcome.created} tickets in {outcome.seconds:.1f} s, {outcome.failed} not accepted by the simulator")
     if problems.count:
         click.echo(f"{problems.count} malformed rows left out: {'; '.join(problems.first)}")
@@ -253,7 +254,3 @@ def _rows(reader: Iterator[list[str]], problems: Problems) -> Iterator[tuple[int
             continue
         if row:
             yield number, row
-
-
-if __name__ == "__main__":
-    replay()

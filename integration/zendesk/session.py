@@ -28,7 +28,7 @@ class OAuthSession(requests.Session):
         base = config.url or f"https://{config.subdomain}.zendesk.com"
         self.auth = _ClientCredentials(base, config, client_secret, store)
         self.headers["User-Agent"] = "Presort"
-        self.mount("https://", _LocalAdapter(config.url, **adapter) if config.url else HTTPAdapter(**adapter))
+        self.mount("https://", LocalAdapter(config.url, **adapter) if config.url else HTTPAdapter(**adapter))
         self.hooks["response"].append(_raise_rate_limited)
 
 
@@ -87,7 +87,7 @@ class _ClientCredentials(AuthBase):
         return token
 
 
-class _LocalAdapter(HTTPAdapter):
+class LocalAdapter(HTTPAdapter):
     """Sends what zenpy addresses to https://<subdomain>.zendesk.com to a local URL instead."""
 
     def __init__(self, url: str, **kwargs: Any) -> None:  # noqa: ANN401 - HTTPAdapter's own
@@ -95,15 +95,18 @@ class _LocalAdapter(HTTPAdapter):
         super().__init__(**kwargs)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - HTTPAdapter's own
-        addressed = request.url
-        request.url = urlunsplit(
-            urlsplit(str(addressed))._replace(scheme=self._local.scheme, netloc=self._local.netloc)
-        )
+        """One request, there and back."""
+        addressed = str(request.url)
+        parts = urlsplit(addressed)
+        # So that the links of a paged answer lead here again, not around this adapter and its retries.
+        request.headers["Host"] = parts.netloc
+        request.headers["X-Forwarded-Proto"] = parts.scheme
+        request.url = urlunsplit(parts._replace(scheme=self._local.scheme, netloc=self._local.netloc))
         try:
             response = super().send(request, *args, **kwargs)
         finally:
             request.url = addressed  # zenpy finds its response handler by the URL it asked for
-        response.url = str(addressed)
+        response.url = addressed
         return response
 
 

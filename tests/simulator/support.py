@@ -9,16 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from werkzeug.serving import WSGIRequestHandler, make_server
 from zenpy import Zenpy
 
 from integration.simulator.app import create_app
 from integration.simulator.config import SimulatorConfig
 from integration.simulator.simulation import EXTENSION, Simulation
+from integration.zendesk.session import LocalAdapter
 
 
 class Clock:
@@ -84,35 +83,10 @@ class Running:
         return self.http.request(method, f"{self.url}/api/v2{path}", json=body, headers=headers, timeout=10)
 
 
-class LocalAdapter(HTTPAdapter):
-    """Sends what is meant for ``https://<subdomain>.zendesk.com`` to a server on this machine.
-
-    The request's URL is put back afterwards, because zenpy recognises its own answers by it.
-    """
-
-    def __init__(self, url: str) -> None:
-        super().__init__(**Zenpy.http_adapter_kwargs())
-        self._local = urlsplit(url)
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """One request, there and back."""
-        meant = request.url
-        parts = urlsplit(str(meant))
-        request.headers["Host"] = parts.netloc
-        request.headers["X-Forwarded-Proto"] = parts.scheme
-        request.url = urlunsplit(parts._replace(scheme=self._local.scheme, netloc=self._local.netloc))
-        try:
-            answer = super().send(request, *args, **kwargs)
-        finally:
-            request.url = meant
-        answer.url = str(meant)
-        return answer
-
-
 def zenpy_for(running: Running) -> Zenpy:
     """The real client, with a fresh token."""
     session = requests.Session()
-    session.mount("https://", LocalAdapter(running.url))
+    session.mount("https://", LocalAdapter(running.url, **Zenpy.http_adapter_kwargs()))
     return Zenpy(subdomain="acme", oauth_token=running.token(), session=session, disable_cache=True, timeout=10)
 
 

@@ -11,7 +11,8 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 
-from integration.simulator.replay import OldTicket, Outcome, parse_time, play, replay
+from integration.simulator.cli import simulate
+from integration.simulator.replay import OldTicket, Outcome, parse_time, play
 from tests.simulator.support import Running
 
 HEADER = "id,created,title,text\n"
@@ -23,7 +24,8 @@ ROWS = (
 
 
 def run(simulator: Running, path: Path, *options: str) -> Result:
-    return CliRunner().invoke(replay, [str(path), "--url", simulator.url, "--speed", "0", *options])
+    port = simulator.url.rpartition(":")[2]
+    return CliRunner().invoke(simulate, ["--replay", str(path), "--port", port, "--speed", "0", *options])
 
 
 def subjects(simulator: Running) -> list[str]:
@@ -77,7 +79,7 @@ def test_columns_are_named_by_options(simulator: Running, tmp_path: Path) -> Non
 
 def test_a_simulator_that_is_not_there_ends_it(tmp_path: Path) -> None:
     path = write(tmp_path / "tickets.csv", HEADER + ROWS)
-    result = CliRunner().invoke(replay, [str(path), "--url", "http://127.0.0.1:9"])
+    result = CliRunner().invoke(simulate, ["--replay", str(path), "--port", "9"])
     assert (result.exit_code, "127.0.0.1" in result.output) == (1, True)
 
 
