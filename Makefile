@@ -5,10 +5,10 @@ WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo run test lint format lock bundle clean
+.PHONY: help demo run test lint format lock bundle screenshots clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/light  ## the whole product on this machine with made-up tickets, in a minute (KEEP=1 keeps it running)
 	@KEEP=$(KEEP) SEED=$(SEED) $(BIN)/python -m demo
@@ -33,6 +33,9 @@ format: .venv/dev  ## mend what can be mended by machine
 
 bundle: .venv/train  ## train the demo's model again (about five minutes)
 	@$(BIN)/python -m demo.build_bundle
+
+screenshots: .venv/dev  ## the pictures in docs/img (needs Chromium)
+	@$(BIN)/python -m demo.screenshots
 
 lock: .venv/dev  ## choose the versions in requirements/ anew
 	@for extra in light:"--extra receiver --extra worker --extra local" dev:"--extra dev"; do \

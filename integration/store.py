@@ -20,6 +20,7 @@ key                                    life      value
 ``updates_next``                       short     GCRA: earliest time of the next ticket update, Unix seconds
 ``updates_held``                       short     mark: Zendesk told us to wait
 ``lock:<name>``                        short     one process at a time does this
+``unacked``, ``unacked_index``         -         kombu's: messages that a worker holds (see ``publisher``)
 =====================================  ========  =====================================================================
 """
 
