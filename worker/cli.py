@@ -18,7 +18,9 @@ from worker.parts import Parts
 
 HEARTBEAT_S = 10
 
-log = logging.getLogger("presort.worker")
+# Two lines a second about periodic tasks that went well; their failures are logged above INFO.
+for _chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+    logging.getLogger(_chatty).setLevel(logging.WARNING)
 
 
 @click.group()
@@ -59,7 +61,7 @@ def run(loglevel: str) -> None:
     queues = ",".join(sorted(set(messages.QUEUES.values())))
     parts.celery.worker_main(
         [
-            *("worker", "--pool=solo", f"--queues={queues}", f"--loglevel={loglevel}"),
+            *("--quiet", "worker", "--pool=solo", "--concurrency=1", f"--queues={queues}", f"--loglevel={loglevel}"),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
         ]
     )
