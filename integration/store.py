@@ -154,10 +154,14 @@ end
 return false
 """
 
-# Only the first outcome counts.
+# Only the first outcome counts, but what was parked may still end well.
 _FINISH = """
 local before = redis.call('GET', KEYS[1])
-if before and cjson.decode(before).outcome ~= cjson.null and cjson.decode(before).outcome then return 0 end
+local outcome = before and cjson.decode(before).outcome
+if outcome and outcome ~= cjson.null then
+  if outcome ~= 'parked' then return 0 end
+  redis.call('HINCRBY', KEYS[2], 'parked', -1)
+end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('HINCRBY', KEYS[2], ARGV[3], 1)
 redis.call('EXPIRE', KEYS[2], ARGV[4])
@@ -254,7 +258,7 @@ class Store:
         return [None if before is None else msgspec.json.decode(before, type=Record) for before in pipe.execute()]
 
     def finish(self, results: Sequence[tuple[Decision, Outcome, str]]) -> None:
-        """Record what became of decisions, with the reason. A later result for the same ticket changes nothing."""
+        """Record what became of decisions, with the reason. The first result stays, unless it was ``parked``."""
         pipe = self.redis.pipeline(transaction=False)
         for decision, outcome, reason in results:
             record = Record(decision=decision, outcome=outcome, reason=reason, finished_at=time.time())

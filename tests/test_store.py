@@ -82,6 +82,16 @@ def test_the_first_outcome_stays(store: Store) -> None:
     assert store.funnel() == {"decided": 1, "filled": 1}
 
 
+def test_what_was_parked_may_still_end_well(store: Store) -> None:
+    store.record([decision()], tick_s=60)
+    store.finish([(decision(), "parked", "no rights")])
+    store.finish([(decision(), "filled", "confident")])
+    record = store.ticket(1, "category")
+    assert record is not None
+    assert record.outcome == "filled"
+    assert store.funnel() == {"decided": 1, "filled": 1, "parked": 0}
+
+
 def test_what_is_deferred_comes_back_when_due_and_only_then(store: Store) -> None:
     store.defer(messages.WRITE, {"n": 1}, delay_s=-1, reason="x")
     store.defer(messages.WRITE, {"n": 1}, delay_s=-1, reason="x")

@@ -14,7 +14,7 @@ from integration import messages
 from integration.messages import Decision, Job, Writes
 from integration.settings import Classifier
 from integration.store import Outcome
-from integration.zendesk.client import BULK, JobResult, Ticket, Update
+from integration.zendesk.client import BULK, Ticket, Update
 from integration.zendesk.errors import Conflict, NotFound, PermanentError, RateLimited, TemporaryError
 from worker.parts import Parts
 
@@ -24,6 +24,9 @@ Result = tuple[Decision, Outcome, str]
 
 CONFLICTS_AT_ONCE = 2
 """Collisions after which a write waits longer: something edits the ticket all the time."""
+
+TRIES = 10
+"""Failures of one ticket's update, over about 20 minutes, after which a person must look. Outages do not count."""
 
 JOB_POLL_S = 1.0
 JOB_POLLS = 60
@@ -121,7 +124,10 @@ def _write_chunk(parts: Parts, decisions: Sequence[Decision]) -> None:
     parts.store.finish(results)
     if len(updates) == 1:
         update, carried = updates[0]
-        after = parts.zendesk.update(update)
+        try:
+            after = parts.zendesk.update(update)
+        except NotFound:
+            after = None
         parts.store.finish([_verdict(one, after, classifiers) for one in carried])
     elif updates:
         job_id = parts.zendesk.update_many([update for update, _ in updates])
@@ -138,24 +144,27 @@ def _confirm(parts: Parts, job: Job) -> None:
         if job.attempts >= JOB_POLLS:
             _defer(parts, job.decisions, 0, "bulk update never ended")
             return
-        again = msgspec.structs.replace(job, attempts=job.attempts + 1)
-        parts.store.defer(messages.CONFIRM, again.to_json(), delay_s=JOB_POLL_S, reason="bulk update under way")
+        asked = msgspec.structs.replace(job, attempts=job.attempts + 1)
+        parts.store.defer(messages.CONFIRM, asked.to_json(), delay_s=JOB_POLL_S, reason="bulk update under way")
         return
-    by_ticket = {row.ticket_id: row for row in rows}
-    updated = [one for one in job.decisions if one.ticket_id in by_ticket and not by_ticket[one.ticket_id].error]
+    errors = {row.ticket_id: row.error for row in rows}
+    updated: list[Decision] = []
+    again: list[Decision] = []
+    results: list[Result] = []
+    for one in job.decisions:
+        error = errors.get(one.ticket_id, "no result")
+        if error is None:
+            updated.append(one)
+        elif error in _GONE:
+            results.append((one, "left_alone", _GONE[error]))
+        else:
+            again.append(one)
     tickets = parts.zendesk.show_many(sorted({one.ticket_id for one in updated}))
     classifiers = {one.name: one for one in parts.config.classifiers}
-    parts.store.finish([_verdict(one, tickets.get(one.ticket_id), classifiers) for one in updated])
-    failed = [one for one in job.decisions if one not in updated]
-    parts.store.finish([result for one in failed if (result := _gone(one, by_ticket.get(one.ticket_id)))])
-    again_too = [one for one in failed if not _gone(one, by_ticket.get(one.ticket_id))]
-    if again_too:
-        _again(parts, again_too)
-
-
-def _gone(decision: Decision, row: JobResult | None) -> Result | None:
-    reason = _GONE.get(row.error or "") if row else None
-    return (decision, "left_alone", reason) if reason else None
+    results += [_verdict(one, tickets.get(one.ticket_id), classifiers) for one in updated]
+    parts.store.finish(results)
+    for one in again:
+        _again(parts, [one], errors.get(one.ticket_id) or "no result")
 
 
 def _guarded(parts: Parts, decisions: Sequence[Decision], work: Callable[[], None]) -> None:
@@ -169,20 +178,25 @@ def _guarded(parts: Parts, decisions: Sequence[Decision], work: Callable[[], Non
     except TemporaryError as error:
         log.warning("%d writes wait: %s", len(decisions), error)
         _defer(parts, _tried(decisions), error.retry_after or _growing_delay(decisions), str(error))
-    except Conflict:
-        _again(parts, decisions)
-    except NotFound:
-        parts.store.finish([(one, "left_alone", "ticket_deleted") for one in decisions])
+    except Conflict as error:
+        _again(parts, decisions, str(error))
     except PermanentError as error:
-        log.error("%d writes parked: %s", len(decisions), error)  # noqa: TRY400 - the reason says it all
-        parts.store.park(messages.WRITE, Writes(decisions=tuple(decisions)).to_json(), str(error))
-        parts.store.finish([(one, "parked", str(error)) for one in decisions])
+        _park(parts, decisions, str(error))
 
 
-def _again(parts: Parts, decisions: Sequence[Decision]) -> None:
-    """The tickets changed under our hands: read again, decide again; soon at first, then later."""
-    soon = max(one.attempts for one in decisions) < CONFLICTS_AT_ONCE
-    _defer(parts, _tried(decisions), 1.0 if soon else _growing_delay(decisions), "ticket changed meanwhile")
+def _again(parts: Parts, decisions: Sequence[Decision], reason: str) -> None:
+    """A ticket's update failed: read again, decide again; soon at first, then later, and not for ever."""
+    tries = max(one.attempts for one in decisions) + 1
+    if tries >= TRIES:
+        _park(parts, decisions, f"{reason}, {tries} times")
+        return
+    _defer(parts, _tried(decisions), 1.0 if tries <= CONFLICTS_AT_ONCE else _growing_delay(decisions), reason)
+
+
+def _park(parts: Parts, decisions: Sequence[Decision], reason: str) -> None:
+    log.error("%d writes parked: %s", len(decisions), reason)
+    parts.store.park(messages.WRITE, Writes(decisions=tuple(decisions)).to_json(), reason)
+    parts.store.finish([(one, "parked", reason) for one in decisions])
 
 
 def _defer(parts: Parts, decisions: Sequence[Decision], delay_s: float, reason: str) -> None:

@@ -124,8 +124,11 @@ class Zendesk:
         """The tags a drop-down offers, read anew every five minutes."""
         read_at, values = self._options.get(field_id, (float("-inf"), frozenset[str]()))
         if time.monotonic() - read_at > OPTIONS_LIFE_S:
-            with _translated():
-                field = self._zenpy.ticket_fields(id=field_id)
+            try:
+                with _translated():
+                    field = self._zenpy.ticket_fields(id=field_id)
+            except NotFound:
+                raise PermanentError(f"field {field_id} does not exist: check field_id in presort.toml") from None
             values = frozenset(_get(option, "value") for option in field.custom_field_options or [])
             self._options[field_id] = (time.monotonic(), values)
         return values

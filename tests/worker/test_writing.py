@@ -200,6 +200,35 @@ def test_a_spent_budget_merges_what_waits(desk: Desk) -> None:
     assert sum(count for route, count in requests.items() if route.startswith("PUT")) <= 3
 
 
+def test_an_update_that_fails_for_ever_is_parked(desk: Desk) -> None:
+    """A bot that edits the ticket all the time must not keep a message going round."""
+    ticket = desk.file()
+    desk.parts.store.record([_decision(desk, ticket.ticket_id)], tick_s=60)
+    tired = msgspec.structs.replace(_decision(desk, ticket.ticket_id), attempts=writing.TRIES - 1)
+    stale = desk.parts.zendesk.show_many([ticket.ticket_id])
+    desk.zendesk.clock.advance(5)
+    desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/agent", {ACCOUNT.model_title: "touched"})
+    desk.parts.zendesk.__dict__["show_many"] = lambda _: stale
+    writing.write(desk.parts, [tired], has_slot=True)
+    (parked,) = desk.parts.store.parked()
+    assert "10 times" in parked.reason
+    assert desk.record(ticket).outcome == "parked"
+
+
+def test_a_field_that_does_not_exist_parks_with_the_cure(desk: Desk) -> None:
+    """And is not taken for a ticket that was deleted."""
+    (classifier,) = desk.parts.config.classifiers
+    desk.parts.config = msgspec.structs.replace(
+        desk.parts.config, classifiers=(msgspec.structs.replace(classifier, field_id=999),)
+    )
+    ticket = desk.file()
+    desk.classify(ticket)
+    desk.work()
+    (parked,) = desk.parts.store.parked()
+    assert "field 999 does not exist" in parked.reason
+    assert desk.record(ticket).outcome == "parked"
+
+
 def test_wrong_credentials_park_with_the_cure(desk: Desk) -> None:
     desk.parts.config = msgspec.structs.replace(desk.parts.config, zendesk_client_secret="wrong")
     ticket = desk.file()
