@@ -229,6 +229,15 @@ def test_a_field_that_does_not_exist_parks_with_the_cure(desk: Desk) -> None:
     assert desk.record(ticket).outcome == "parked"
 
 
+def test_a_classifier_that_was_taken_out_of_the_settings_parks_its_decisions(desk: Desk) -> None:
+    ticket, other = desk.file(), desk.file()
+    old = msgspec.structs.replace(_decision(desk, other.ticket_id), classifier="topic")
+    writing.write(desk.parts, [_decision(desk, ticket.ticket_id), old], has_slot=True)
+    assert desk.record(ticket).outcome == "filled"
+    (parked,) = desk.parts.store.parked()
+    assert "'topic' is no longer in presort.toml" in parked.reason
+
+
 def test_wrong_credentials_park_with_the_cure(desk: Desk) -> None:
     desk.parts.config = msgspec.structs.replace(desk.parts.config, zendesk_client_secret="wrong")
     ticket = desk.file()
