@@ -37,11 +37,12 @@ bundle: .venv/train  ## train the demo's model again (about five minutes)
 screenshots: .venv/dev  ## the pictures in docs/img (needs Chromium)
 	@$(BIN)/python -m demo.screenshots
 
-lock: .venv/dev  ## choose the versions in requirements/ anew
-	@for extra in light:"--extra receiver --extra worker --extra local" dev:"--extra dev"; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --upgrade --custom-compile-command "make lock" $${extra#*:} pyproject.toml -o requirements/$${extra%%:*}.txt || exit 1; \
-	done
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --custom-compile-command "make lock" pyproject.toml
+
+lock: .venv/dev  ## choose the versions in requirements/ anew; what runs is what was tested
+	@$(LOCK) --upgrade --extra dev -o requirements/dev.txt
+	@$(LOCK) --upgrade --constraint requirements/dev.txt --extra receiver --extra worker --extra local -o requirements/light.txt
 
 clean:  ## remove what make made
 	rm -rf .venv var .mypy_cache .pytest_cache .ruff_cache

@@ -50,7 +50,9 @@ def main() -> None:
         store.redis.delete(messages.TICKETS_QUEUE)
         start = used()
         for number in range(TICKETS):
-            store.mark_delivered(f"cbe4028c-7239-495d-b020-{number:012}")
+            store.mark_delivered(
+                f"cbe4028c-7239-495d-b020-{number:012}", 10_000_000 + number, time.time(), ["category"]
+            )
         marked = used() - start
         start = used()
         for number in range(TICKETS):

@@ -7,7 +7,7 @@ deployment rolls.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 
@@ -34,6 +34,10 @@ QUEUES = {
     RESUME: UPKEEP_QUEUE,
     WATCH: UPKEEP_QUEUE,
 }
+
+
+Time = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
+"""Unix seconds; neither NaN nor infinite."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,11 +72,11 @@ class NewTicket(Message, frozen=True, kw_only=True):
     """
 
     ticket_id: int
-    received_at: float
+    received_at: Time
     text_known: bool = False
     subject: str | None = None
     description: str | None = None
-    created_at: float | None = None
+    created_at: Time | None = None
     channel: str | None = None
     actor_id: int | None = None
     attempts: int = 0
@@ -91,7 +95,8 @@ class Decision(Message, frozen=True, kw_only=True):
         top: up to three (tag, probability), best first.
         model: ``name@version``.
         created_at, received_at, decided_at: Unix seconds.
-        attempts: how often a temporary error or a collision sent its write back.
+        attempts: how often an outage sent its write back.
+        collisions: how often the ticket's own update failed, because it changed meanwhile or for a reason of its own.
     """
 
     id: str
@@ -104,10 +109,11 @@ class Decision(Message, frozen=True, kw_only=True):
     top: tuple[tuple[str, float], ...] = ()
     threshold: float | None = None
     model: str
-    created_at: float
-    received_at: float
-    decided_at: float
+    created_at: Time
+    received_at: Time
+    decided_at: Time
     attempts: int = 0
+    collisions: int = 0
 
 
 class Writes(Message, frozen=True, kw_only=True):

@@ -8,20 +8,22 @@ from celery import Celery
 
 from integration import messages
 
-VISIBILITY_TIMEOUT_S = 90
+VISIBILITY_TIMEOUT_S = 100
 """A message not acknowledged for so long is given to another worker.
 
-Longer than the slowest batch (four Zendesk requests that time out after 10 s each), short enough that a killed
-worker's tickets are back in under 2 minutes.
+Longer than the slowest batch (four write messages, each two Zendesk requests that take just under their 10 s), short
+enough that a killed worker's tickets are back in under 2 minutes. A batch that takes longer is worked on twice, which
+costs time and writes nothing twice.
 """
 
 
-def create_celery(name: str, redis_url: str) -> Celery:
+def create_celery(name: str, redis_url: str, *, timeout_s: float = 5) -> Celery:
     """A Celery app with the transport both sides must agree on: queues, JSON, key names, timeouts.
 
     Args:
         name: of the process, in logs.
         redis_url: ``redis://``, ``rediss://`` or ``unix://``.
+        timeout_s: for each answer of Redis.
     """
     app = Celery(name, broker=redis_url, set_as_current=False)
     app.conf.update(
@@ -43,8 +45,8 @@ def create_celery(name: str, redis_url: str) -> Celery:
             "unacked_mutex_key": "presort:unacked_mutex",
             "keyprefix_queue": "presort:binding.%s",
             "keyprefix_fanout": "presort:fanout.{db}.",
-            "socket_timeout": 5,
-            "socket_connect_timeout": 2,
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": min(2, timeout_s),
             "socket_keepalive": True,
             "health_check_interval": 25,
         },

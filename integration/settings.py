@@ -69,7 +69,8 @@ class Classifier(_Group, frozen=True, kw_only=True):
     Attributes:
         name: in metrics, records and alerts.
         field_id: the drop-down to fill.
-        bundle: the model's folder; relative paths start at ``presort.toml``.
+        bundle: the model's folder, or ``registry#name`` with a registry's URL or folder: then workers follow the
+            version that is active there. Relative paths start at ``presort.toml``.
         mode: ``shadow`` records only, ``suggest`` writes the three fields below, ``prefill`` also the field itself
             when the model is sure enough.
         prediction_field_id, confidence_field_id, model_field_id: text fields of ours beside it; each may be left out.
@@ -91,11 +92,17 @@ class Worker(_Group, frozen=True, kw_only=True):
         provider: ``auto`` takes CUDA when it and an fp16 graph are there.
         batch: tickets taken from the queue at once.
         flush_s: how long the first ticket of a batch waits for company.
+        cache: folder for models from a registry; several workers may share it. Relative paths start at
+            ``presort.toml``.
+        shadow_staged: ask a registry's staged model too and count where it differs; it decides nothing, and costs
+            as much time and memory as the active one.
     """
 
     provider: Literal["auto", "cpu", "cuda"] = "auto"
     batch: Annotated[int, msgspec.Meta(ge=1, le=100)] = 64
     flush_s: Positive = 0.1
+    cache: str = "var/bundles"
+    shadow_staged: bool = False
 
 
 class Spikes(_Group, frozen=True, kw_only=True):
@@ -106,14 +113,14 @@ class Spikes(_Group, frozen=True, kw_only=True):
             hour pass in a minute.
         weeks: at most one false alert per category in this many weeks.
         min_tickets: fewer never make an alert.
-        learning_ticks: history a category needs before it may fire.
+        learning_ticks: history that is needed before a category may fire; at most the day that is looked at.
         late_ticks: how long a count waits for late tickets before it is judged.
     """
 
     tick_s: Positive = 60
     weeks: Literal[4, 12, 52] = 4
     min_tickets: Annotated[int, msgspec.Meta(ge=3)] = 5
-    learning_ticks: Annotated[int, msgspec.Meta(ge=5)] = 1440
+    learning_ticks: Annotated[int, msgspec.Meta(ge=5, le=1440)] = 1440
     late_ticks: Annotated[int, msgspec.Meta(ge=0)] = 2
 
 
@@ -161,11 +168,9 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         raise SettingsError(f"{path}: two [[classifier]] have the same name; names must differ")
     return Settings(
         zendesk=file.zendesk,
-        classifiers=tuple(
-            msgspec.structs.replace(one, bundle=str(path.parent / one.bundle)) for one in file.classifier
-        ),
+        classifiers=tuple(msgspec.structs.replace(one, bundle=_beside(path, one.bundle)) for one in file.classifier),
         receiver=file.receiver,
-        worker=file.worker,
+        worker=msgspec.structs.replace(file.worker, cache=_beside(path, file.worker.cache)),
         spikes=file.spikes,
         zendesk_client_secret=secret("PRESORT_ZENDESK_CLIENT_SECRET", environ),
         webhook_secrets=tuple(filter(None, secret("PRESORT_WEBHOOK_SECRETS", environ).replace(",", " ").split())),
@@ -194,6 +199,11 @@ def secret(name: str, environ: Mapping[str, str] = os.environ, default: str | No
             f"{name} is not set: put it (or {name}_FILE, the path of a file with it) in the environment"
         )
     return found
+
+
+def _beside(path: Path, place: str) -> str:
+    """A path as seen from the settings file; a URL stays as it is."""
+    return place if "://" in place else str(path.parent / place)
 
 
 def _read(path: Path) -> _File:

@@ -6,8 +6,11 @@ All of it can be lost: Zendesk is the ledger, and what is here is rebuilt from i
 key                                    life      value
 =====================================  ========  =====================================================================
 ``delivery:<id>``                      1 day     mark: this webhook delivery was published
+``unanswered``                         -         sorted set of "ticket id:classifier" by the Unix time the webhook came
 ``ticket:<id>:<classifier>``           2 days    JSON ``Record``: the decision and what became of it
 ``count:<classifier>:<tick>``          8 days    hash category -> tickets created in that tick
+``counting_since:<classifier>``        -         the first tick that was counted
+``writing:<id>:<classifier>``          90 s      mark: a worker is writing this decision
 ``samples:<classifier>:<category>``    2 days    list of the newest ticket ids
 ``funnel:<UTC date>``                  40 days   hash step -> count
 ``later:<task>``                       -         sorted set of JSON ``Deferred`` by the Unix time they are due
@@ -15,6 +18,9 @@ key                                    life      value
 ``alerts``                             -         hash "classifier/category" -> JSON of the open alert
 ``alert_log``                          -         list of the last 500 resolved alerts, newest first
 ``model:<classifier>``                 -         JSON ``Model``: what the workers serve
+``refused:<classifier>``               40 days   hash version -> how often a worker refused to serve it
+``shadow:<classifier>:<two models>``   40 days   hash "category<tab>category" -> tickets that active and staged model
+                                                 put there; the models are "<active>:<staged>", each ``name@version``
 ``worker:<host:pid>``                  30 s      heartbeat
 ``token:<client id>``                  by token  OAuth access token shared by all processes
 ``updates_next``                       short     GCRA: earliest time of the next ticket update, Unix seconds
@@ -26,9 +32,10 @@ key                                    life      value
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar, cast
@@ -49,7 +56,9 @@ DELIVERY_TTL = DAY
 TICKET_TTL = 2 * DAY
 COUNT_TTL = 8 * DAY
 FUNNEL_TTL = 40 * DAY
+MODEL_TTL = 40 * DAY
 WORKER_TTL = 30
+CLAIM_TTL = 90  # longer than a write and its job take, shorter than a killed worker's messages stay away
 SAMPLES = 20
 ALERT_LOG = 500
 
@@ -72,9 +81,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deferred(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that waits for a time; ``id`` keeps equal messages apart in the set."""
+    """A message that waits for a time. Equal ones are one: a message that came twice waits once."""
 
-    id: str
     payload: dict[str, Any]
     reason: str
 
@@ -100,6 +108,19 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     loaded_at: float
 
 
+class Shadow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a staged model said beside the active one.
+
+    Attributes:
+        active, staged: ``name@version``.
+        pairs: tickets by (the active model's category, the staged model's).
+    """
+
+    active: str
+    staged: str
+    pairs: dict[tuple[str, str], int]
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """A ticket shown with an alert; ``subject`` is None when Zendesk could not be asked."""
 
@@ -115,7 +136,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         started_at: estimated begin of the spike.
         observed, expected: tickets in the ``window_s`` seconds that speak most clearly.
         once_in_weeks: how rarely chance alone would show as much.
-        told: the state that was last sent to the channels.
+        told: channel to the state that it was last told; channels by a hash, since their URLs hold secrets.
     """
 
     id: str
@@ -131,7 +152,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     window_s: float
     once_in_weeks: float
     samples: tuple[Sample, ...] = ()
-    told: str | None = None
+    told: dict[str, str] = {}
 
 
 T = TypeVar("T")
@@ -144,6 +165,7 @@ if before then return before end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('HINCRBY', KEYS[2], 'decided', 1)
 redis.call('EXPIRE', KEYS[2], ARGV[3])
+redis.call('SET', KEYS[5], ARGV[8], 'NX')
 if ARGV[4] ~= '' then
   redis.call('HINCRBY', KEYS[3], ARGV[4], 1)
   redis.call('EXPIRE', KEYS[3], ARGV[5])
@@ -187,16 +209,22 @@ return '0'
 class Store:
     """Presort's state in Redis. Every method may raise ``redis.exceptions.RedisError``."""
 
-    def __init__(self, url: str) -> None:
-        """Connect lazily; a connection that breaks is tried three times within about a second."""
+    def __init__(self, url: str, *, timeout_s: float = 5, retries: int = 3) -> None:
+        """Connect lazily.
+
+        Args:
+            url: ``redis://``, ``rediss://`` or ``unix://``.
+            timeout_s: for each answer; a server that hangs takes ``timeout_s * (retries + 1)``.
+            retries: further tries of a command whose connection broke, within about a second.
+        """
         self.redis: Redis = Redis.from_url(
             url,
             decode_responses=True,
-            socket_timeout=5,
-            socket_connect_timeout=2,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=min(2, timeout_s),
             health_check_interval=25,
-            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
-            retry_on_error=[RedisConnectionError, RedisTimeoutError],
+            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries),
+            retry_on_error=[RedisConnectionError, RedisTimeoutError] if retries else [],
         )
         self._record = self.redis.register_script(_RECORD)
         self._finish = self.redis.register_script(_FINISH)
@@ -208,20 +236,28 @@ class Store:
         """Whether this webhook delivery was already published."""
         return bool(self.redis.exists(f"presort:delivery:{delivery_id}"))
 
-    def mark_delivered(self, delivery_id: str) -> None:
-        """Remember a published delivery, and count it as received."""
+    def mark_delivered(self, delivery_id: str, ticket_id: int, received_at: float, classifiers: Sequence[str]) -> None:
+        """Remember a published delivery, count it as received, and its ticket as one that waits for an outcome."""
         pipe = self.redis.pipeline(transaction=False)
         pipe.set(f"presort:delivery:{delivery_id}", 1, ex=DELIVERY_TTL)
+        pipe.zadd("presort:unanswered", {f"{ticket_id}:{name}": received_at for name in classifiers})
         pipe.hincrby(_funnel_key(), "received", 1)
         pipe.expire(_funnel_key(), FUNNEL_TTL)
         pipe.execute()
 
-    def count_step(self, step: str) -> None:
-        """Count one ticket or delivery at a step of the funnel."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.hincrby(_funnel_key(), step, 1)
-        pipe.expire(_funnel_key(), FUNNEL_TTL)
-        pipe.execute()
+    def unanswered(self, until: float, limit: int) -> dict[int, float]:
+        """Ticket id to the Unix time of its webhook, for tickets that came before ``until`` and have no outcome."""
+        rows = self.redis.zrangebyscore("presort:unanswered", "-inf", until, start=0, num=limit, withscores=True)
+        return {int(str(member).partition(":")[0]): float(at) for member, at in cast("list[tuple[str, float]]", rows)}
+
+    def answered(self, tickets: Sequence[tuple[int, str]]) -> None:
+        """Nothing more will come of these (ticket id, classifier) by itself."""
+        if tickets:
+            self.redis.zrem("presort:unanswered", *(f"{ticket_id}:{name}" for ticket_id, name in tickets))
+
+    def asked_again(self, ticket_id: int, classifiers: Sequence[str], now: float) -> None:
+        """A ticket was published once more; it is not missed again before its time."""
+        self.redis.zadd("presort:unanswered", {f"{ticket_id}:{name}": now for name in classifiers}, xx=True)
 
     def funnel(self, day: datetime | None = None) -> dict[str, int]:
         """Counts by step for a UTC day, today by default."""
@@ -238,11 +274,13 @@ class Store:
         pipe = self.redis.pipeline(transaction=False)
         for one in decisions:
             counted = one.category if one.category and _is_confident(one) else ""
+            tick = int(one.created_at // tick_s)
             keys = [
                 _ticket_key(one),
                 _funnel_key(),
-                _count_key(one.classifier, int(one.created_at // tick_s)),
+                _count_key(one.classifier, tick),
                 _samples_key(one.classifier, counted),
+                f"presort:counting_since:{one.classifier}",
             ]
             record = msgspec.json.encode(Record(decision=one))
             args: list[bytes | str | int] = [
@@ -253,6 +291,7 @@ class Store:
                 COUNT_TTL,
                 one.ticket_id,
                 SAMPLES - 1,
+                tick,
             ]
             self._record(keys=keys, args=args, client=pipe)
         return [None if before is None else msgspec.json.decode(before, type=Record) for before in pipe.execute()]
@@ -265,7 +304,32 @@ class Store:
             keys = [_ticket_key(decision), _funnel_key()]
             args: list[bytes | str | int] = [msgspec.json.encode(record), TICKET_TTL, outcome, FUNNEL_TTL]
             self._finish(keys=keys, args=args, client=pipe)
+            pipe.delete(_writing_key(decision))
+            pipe.zrem("presort:unanswered", f"{decision.ticket_id}:{decision.classifier}")
         pipe.execute()
+
+    def unfinished(self, decisions: Sequence[Decision]) -> list[Decision]:
+        """Those without an outcome, and those that were parked: the others were written, or left alone, already."""
+        if not decisions:
+            return []
+        found = [_decode(raw, Record) for raw in self.redis.mget([_ticket_key(one) for one in decisions])]
+        return [
+            one
+            for one, record in zip(decisions, found, strict=True)
+            if record is None or record.outcome in {None, "parked"}
+        ]
+
+    def claim(self, decisions: Sequence[Decision]) -> list[Decision]:
+        """Those that no other worker is writing now; they are this one's until they are finished or released."""
+        pipe = self.redis.pipeline(transaction=False)
+        for one in decisions:
+            pipe.set(_writing_key(one), 1, nx=True, ex=CLAIM_TTL)
+        return [one for one, ours in zip(decisions, pipe.execute(), strict=True) if ours]
+
+    def release(self, decisions: Sequence[Decision]) -> None:
+        """Give claims back."""
+        if decisions:
+            self.redis.delete(*(_writing_key(one) for one in decisions))
 
     def ticket(self, ticket_id: int, classifier: str) -> Record | None:
         """The record of a ticket, None when there is none or it is older than its life."""
@@ -273,19 +337,21 @@ class Store:
 
     # Messages that wait
 
-    def defer(self, task: str, payload: dict[str, Any], *, delay_s: float, reason: str) -> None:
-        """Put a message aside for a while: no worker sleeps, and it survives the worker."""
-        waiting = Deferred(id=uuid.uuid4().hex, payload=payload, reason=reason)
-        self.redis.zadd(_later_key(task), {msgspec.json.encode(waiting).decode(): time.time() + delay_s})
+    def defer(self, task: str, payloads: Sequence[dict[str, Any]], *, delay_s: float, reason: str) -> None:
+        """Put messages aside for a while: no worker sleeps, and they survive the worker."""
+        if payloads:
+            due = time.time() + delay_s
+            waiting = [Deferred(payload=payload, reason=reason) for payload in payloads]
+            self.redis.zadd(_later_key(task), {msgspec.json.encode(one).decode(): due for one in waiting})
 
     def waiting(self, task: str) -> int:
         """Messages of a task that are put aside, due or not."""
         return int(self.redis.zcard(_later_key(task)))
 
-    def due(self, task: str, limit: int) -> list[tuple[str, Deferred]]:
-        """Messages whose time has come, oldest first, each with the handle that ``drop_deferred`` takes."""
+    def due(self, task: str, limit: int) -> list[tuple[str, dict[str, Any]]]:
+        """Payloads whose time has come, oldest first, each with the handle that ``drop_deferred`` takes."""
         handles = self.redis.zrangebyscore(_later_key(task), "-inf", time.time(), start=0, num=limit)
-        return [(str(handle), msgspec.json.decode(str(handle), type=Deferred)) for handle in handles]
+        return [(str(handle), msgspec.json.decode(str(handle), type=Deferred).payload) for handle in handles]
 
     def drop_deferred(self, task: str, handles: Sequence[str]) -> None:
         """Forget deferred messages, after they were published again."""
@@ -294,14 +360,16 @@ class Store:
     def park(self, task: str, payload: Any, reason: str) -> None:  # noqa: ANN401 - a payload may be anything at all
         """Keep a message that no retry will mend, with its reason, until a person decides."""
         parked = Parked(id=uuid.uuid4().hex[:12], task=task, payload=payload, reason=reason, parked_at=time.time())
+        # The standard library's encoder, for it takes whatever was in the message, half a surrogate pair too.
+        document = json.dumps(msgspec.structs.asdict(parked), default=repr)
         pipe = self.redis.pipeline()
-        pipe.hset("presort:parked", parked.id, msgspec.json.encode(parked).decode())
+        pipe.hset("presort:parked", parked.id, document)
         pipe.hincrby(_funnel_key(), "parked_messages", 1)
         pipe.execute()
 
     def parked(self) -> list[Parked]:
         """Everything parked, oldest first."""
-        rows = [msgspec.json.decode(raw, type=Parked) for raw in self.redis.hvals("presort:parked")]
+        rows = [msgspec.convert(json.loads(raw), Parked) for raw in self.redis.hvals("presort:parked")]
         return sorted(rows, key=lambda row: row.parked_at)
 
     def depths(self) -> dict[str, int]:
@@ -325,6 +393,11 @@ class Store:
         for tick in range(first_tick, last_tick):
             pipe.hgetall(_count_key(classifier, tick))
         return [_counts(row) for row in pipe.execute()]
+
+    def counting_since(self, classifier: str) -> int | None:
+        """The first tick that was ever counted, None before that."""
+        first = self.redis.get(f"presort:counting_since:{classifier}")
+        return None if first is None else int(first)
 
     def samples(self, classifier: str, category: str, limit: int) -> list[int]:
         """The newest ticket ids of a category, newest first."""
@@ -359,12 +432,17 @@ class Store:
     # What processes tell each other
 
     @contextmanager
-    def lock(self, name: str, life_s: float) -> Iterator[bool]:
-        """Yields whether this process is the one that does ``name`` now; dies with a killed one after ``life_s``."""
+    def lock(self, name: str, life_s: float) -> Iterator[Callable[[], object] | None]:
+        """A lock that one process holds.
+
+        Yields:
+            None when another process holds it. Else a function that prolongs it to ``life_s`` from now, to be called
+            before each slow step; a killed holder's lock ends by itself.
+        """
         lock = self.redis.lock(f"presort:lock:{name}", timeout=life_s, blocking=False)
         held = lock.acquire()
         try:
-            yield held
+            yield lock.reacquire if held else None
         finally:
             if held:
                 with suppress(LockError):  # it ran out meanwhile: someone else does it
@@ -377,6 +455,36 @@ class Store:
     def model(self, classifier: str) -> Model | None:
         """What the workers serve, None when none has loaded a bundle yet."""
         return _decode(self.redis.get(f"presort:model:{classifier}"), Model)
+
+    def count_refusal(self, classifier: str, version: str) -> None:
+        """A worker found that a version of a model must not serve."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.hincrby(f"presort:refused:{classifier}", version, 1)
+        pipe.expire(f"presort:refused:{classifier}", MODEL_TTL)
+        pipe.execute()
+
+    def refusals(self, classifier: str) -> dict[str, int]:
+        """How often workers refused a version."""
+        return _counts(self.redis.hgetall(f"presort:refused:{classifier}"))
+
+    def count_shadow(self, answers: Sequence[tuple[Decision, Decision]]) -> None:
+        """Count what the active and the staged model said of the same tickets, in that order."""
+        pipe = self.redis.pipeline(transaction=False)
+        for active, staged in answers:
+            key = f"presort:shadow:{active.classifier}:{active.model}:{staged.model}"
+            pipe.hincrby(key, f"{active.category}\t{staged.category}", 1)
+            pipe.expire(key, MODEL_TTL)
+        pipe.execute()
+
+    def shadows(self, classifier: str) -> list[Shadow]:
+        """Every pair of models that were asked about the same tickets in the last 40 days."""
+        found = []
+        for key in sorted(self.redis.scan_iter(f"presort:shadow:{classifier}:*")):
+            active, staged = key.split(":")[-2:]
+            counts = _counts(self.redis.hgetall(key))
+            pairs = {(one, other): count for said, count in counts.items() for one, other in [said.split("\t")]}
+            found.append(Shadow(active=active, staged=staged, pairs=pairs))
+        return found
 
     def beat(self, worker: str) -> None:
         """A worker is alive."""
@@ -406,6 +514,10 @@ class Store:
         """
         return float(self._take(keys=["presort:updates_next", "presort:updates_held"], args=[60 / per_minute, burst]))
 
+    def updates_held(self) -> float:
+        """Seconds for which no process may update a ticket, 0 when it may."""
+        return max(0, int(self.redis.pttl("presort:updates_held"))) / 1000
+
     def hold_updates(self, seconds: float) -> None:
         """Zendesk said to wait: no process updates a ticket for so long."""
         self.redis.set("presort:updates_held", 1, px=max(1, int(seconds * 1000)))
@@ -427,6 +539,10 @@ def _counts(raw: Mapping[Any, Any]) -> dict[str, int]:
 
 def _ticket_key(decision: Decision) -> str:
     return f"presort:ticket:{decision.ticket_id}:{decision.classifier}"
+
+
+def _writing_key(decision: Decision) -> str:
+    return f"presort:writing:{decision.ticket_id}:{decision.classifier}"
 
 
 def _later_key(task: str) -> str:

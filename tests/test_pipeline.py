@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 
+from demo.processes import process, stop
 from demo.stage import Stage, call, stage
+from integration import embedded_redis, messages
+from integration.publisher import create_celery
 from integration.store import Record, Store
+from integration.zendesk import signature
 from tests.worker.conftest import SURE
 
 HTML = f"<html><body><p>{SURE[1]}</p><br><div>Thanks</div></body></html>"
@@ -85,6 +95,61 @@ def test_webhooks_that_come_twice_write_once(running: Stage, memory: Store) -> N
     assert call(f"{running.zendesk_url}/simulator/summary")["updates"] - before == len(tickets)
 
 
+def test_poisonous_messages_are_parked_and_the_workers_go_on(running: Stage, memory: Store) -> None:
+    """Whatever is in a message: no loop, no dead worker, no text in a log; what came with it is worked on."""
+    celery = create_celery("test", running.redis_url)
+    text = {"subject": "Zanzibar", "description": "zanzibar"}
+    ticket = {"ticket_id": 1, "received_at": time.time()}
+    poison: list[tuple[str, list[object]]] = [
+        (messages.CLASSIFY, [None]),
+        (messages.CLASSIFY, []),
+        (messages.CLASSIFY, [text]),
+        (messages.CLASSIFY, [ticket | {"received_at": float("nan")}]),
+        (messages.CLASSIFY, [ticket | {"created_at": float("inf")}]),
+        (messages.WRITE, [{"decisions": [{"id": "half a pair \ud800"}]}]),
+        (messages.CONFIRM, ["job"]),
+        ("presort.of_a_newer_release", [text]),
+    ]
+    before = len(memory.parked())
+    for task, args in poison:
+        celery.send_task(task, args=args, queue=messages.QUEUES.get(task, messages.TICKETS_QUEUE), argsrepr="()")
+    for body in ("{}", "[1]", "null", "no JSON"):
+        celery.send_task("presort.scratch", args=[], queue="presort.scratch")
+        envelope = json.loads(str(memory.redis.rpop("presort.scratch")))
+        envelope["headers"]["task"] = messages.CLASSIFY
+        envelope["body"] = base64.b64encode(body.encode()).decode()
+        memory.redis.lpush(messages.TICKETS_QUEUE, json.dumps(envelope))
+    tickets = [file(running) for _ in range(5)]
+    assert {outcome(memory, one).outcome for one in tickets} == {"filled"}
+    _until(lambda: len(memory.parked()) - before == len(poison) + 4, "all poison to be parked")
+    assert all(running.children[name].poll() is None for name in ("worker-1", "worker-2"))
+    for name in ("worker-1.log", "worker-2.log"):
+        assert "zanzibar" not in (running.logs / name).read_text(encoding="utf-8").lower()
+    memory.redis.delete("presort:parked")
+
+
+def test_a_hanging_redis_is_answered_with_503_in_time(running: Stage) -> None:
+    """Zendesk gives up after 12 s; the receiver must have said "come again" long before."""
+    timestamp = datetime.now(UTC).isoformat()
+    body = b'{"ticket_id": 4711}'
+    headers = {
+        "Content-Type": "application/json",
+        signature.TIMESTAMP_HEADER: timestamp,
+        signature.SIGNATURE_HEADER: signature.sign(running.environ["PRESORT_WEBHOOK_SECRETS"], timestamp, body),
+    }
+    process = int(str(Store(running.redis_url).redis.info("server")["process_id"]))
+    os.kill(process, signal.SIGSTOP)
+    try:
+        answers = [
+            requests.post(f"{running.receiver_url}/webhooks/zendesk", body, headers=headers, timeout=8)
+            for _ in range(2)
+        ]
+        assert requests.get(f"{running.receiver_url}/healthz", timeout=3).status_code == 200
+    finally:
+        os.kill(process, signal.SIGCONT)
+    assert [(one.status_code, one.headers["Retry-After"]) for one in answers] == [(503, "30")] * 2
+
+
 def test_no_log_holds_text_or_secrets(running: Stage, memory: Store) -> None:
     outcome(memory, file(running, "Xylophone", "A xylophone arrived instead of my order, please refund it."))
     logs = {path.name: path.read_text(encoding="utf-8") for path in running.logs.glob("*.log")}
@@ -108,6 +173,25 @@ def test_a_killed_workers_tickets_come_back(running: Stage, memory: Store) -> No
     other.send_signal(signal.SIGCONT)
     assert {outcome(memory, one).outcome for one in tickets} == {"filled"}
     assert call(f"{running.zendesk_url}/simulator/summary")["updates"] - before == len(tickets)
+
+
+def test_a_restarted_redis_loses_nothing_and_the_workers_take_up_again(tmp_path: Path) -> None:
+    with stage(tmp_path) as running:
+        memory = Store(running.redis_url)
+        _until(lambda: len(memory.workers()) == 2, "two workers")
+        tickets = [file(running) for _ in range(40)]
+        memory.redis.shutdown()
+        port = urlsplit(running.redis_url).port
+        assert port
+        with process(embedded_redis.command(tmp_path / "redis", port), log=tmp_path / "redis.log", port=port):
+            tickets += [file(running) for _ in range(10)]
+            assert {outcome(memory, one).outcome for one in tickets} == {"filled"}
+            _until(lambda: len(memory.workers()) == 2, "both workers to be heard of again")
+            # A batch of one, too: the timers must have been started anew.
+            assert outcome(memory, file(running)).outcome == "filled"
+            assert call(f"{running.zendesk_url}/simulator/summary")["updates"] == len(tickets) + 1
+            for name in ("beat", "worker-1", "worker-2", "receiver"):  # before their Redis
+                stop(running.children[name])
 
 
 def test_the_demo_ends_well(tmp_path: os.PathLike[str]) -> None:

@@ -59,6 +59,19 @@ def test_a_decision_is_recorded_and_counted_once(store: Store) -> None:
     assert store.funnel()["decided"] == 3
 
 
+def test_a_ticket_is_missed_until_it_has_an_outcome(store: Store) -> None:
+    store.mark_delivered("x", 7, 600.0, ["category", "topic"])
+    store.mark_delivered("y", 8, 900.0, ["category"])
+    assert store.unanswered(700.0, 10) == {7: 600.0}
+    store.asked_again(7, ["category", "topic"], 1000.0)
+    store.asked_again(9, ["category"], 1000.0)
+    assert store.unanswered(2000.0, 10) == {8: 900.0, 7: 1000.0}
+    store.finish([(decision(7), "filled", "confident"), (decision(8), "left_alone", "no_text")])
+    assert store.unanswered(2000.0, 10) == {7: 1000.0}, "the other classifier has not answered"
+    store.answered([(7, "topic")])
+    assert store.unanswered(2000.0, 10) == {}
+
+
 def test_an_unsure_decision_is_recorded_but_not_counted(store: Store) -> None:
     store.record([decision(confidence=0.7), decision(2, category=None, confidence=None)], tick_s=60)
     assert store.counts("category", 10, 11) == [{}]
@@ -93,15 +106,52 @@ def test_what_was_parked_may_still_end_well(store: Store) -> None:
 
 
 def test_what_is_deferred_comes_back_when_due_and_only_then(store: Store) -> None:
-    store.defer(messages.WRITE, {"n": 1}, delay_s=-1, reason="x")
-    store.defer(messages.WRITE, {"n": 1}, delay_s=-1, reason="x")
-    store.defer(messages.WRITE, {"n": 2}, delay_s=60, reason="x")
+    store.defer(messages.WRITE, [{"n": 1}, {"n": 2}], delay_s=-1, reason="x")
+    store.defer(messages.WRITE, [{"n": 3}], delay_s=60, reason="x")
     due = store.due(messages.WRITE, 10)
-    assert [one.payload for _, one in due] == [{"n": 1}, {"n": 1}]
+    assert [payload for _, payload in due] == [{"n": 1}, {"n": 2}]
     assert store.depths()["deferred"] == 3
     store.drop_deferred(messages.WRITE, [handle for handle, _ in due])
     assert store.due(messages.WRITE, 10) == []
     assert store.waiting(messages.WRITE) == 1
+
+
+def test_a_message_that_is_deferred_twice_waits_once(store: Store) -> None:
+    for _ in range(2):
+        store.defer(messages.WRITE, [{"n": 1}], delay_s=-1, reason="x")
+    assert len(store.due(messages.WRITE, 10)) == 1
+
+
+def test_what_is_finished_is_not_unfinished(store: Store) -> None:
+    new, open_, done, parked = (decision(number) for number in range(1, 5))
+    store.record([open_, done, parked], tick_s=60)
+    store.finish([(done, "filled", "confident"), (parked, "parked", "no rights")])
+    assert store.unfinished([new, open_, done, parked]) == [new, open_, parked]
+    assert store.unfinished([]) == []
+
+
+def test_a_decision_is_written_by_one_worker_at_a_time(store: Store) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(lambda _: store.claim([decision(1), decision(2)]), range(20)))
+    assert sum(len(ours) for ours in claimed) == 2
+    store.release([decision(1)])
+    assert store.claim([decision(1), decision(2)]) == [decision(1)]
+    store.finish([(decision(2), "filled", "confident")])
+    assert store.claim([decision(2)]) == [decision(2)]
+
+
+@pytest.mark.parametrize("payload", ["half a pair \ud800", {"bytes": b"x"}, [float("nan")], None])
+def test_anything_can_be_parked(store: Store, payload: object) -> None:
+    store.park("?", payload, "broken")
+    (parked,) = store.parked()
+    assert parked.reason == "broken"
+
+
+def test_counting_remembers_when_it_began(store: Store) -> None:
+    assert store.counting_since("category") is None
+    store.record([decision(1, created_at=600.0)], tick_s=60)
+    store.record([decision(2, created_at=6000.0)], tick_s=60)
+    assert store.counting_since("category") == 10
 
 
 def test_parked_messages_keep_their_reason(store: Store) -> None:
@@ -149,9 +199,20 @@ def test_an_alert_moves_to_the_log(store: Store) -> None:
 
 def test_a_lock_is_held_by_one_and_freed(store: Store) -> None:
     with store.lock("x", 10) as first, store.lock("x", 10) as second:
-        assert (first, second) == (True, False)
+        assert first is not None
+        assert second is None
     with store.lock("x", 10) as again:
-        assert again
+        assert again is not None
+
+
+def test_a_lock_can_be_prolonged(store: Store) -> None:
+    with store.lock("x", 0.3) as prolong:
+        assert prolong is not None
+        for _ in range(3):
+            time.sleep(0.15)
+            prolong()
+        with store.lock("x", 1) as other:
+            assert other is None
 
 
 def test_a_lock_that_ran_out_is_let_go_in_silence(store: Store) -> None:
@@ -177,8 +238,9 @@ def test_a_token_lives_as_long_as_told(store: Store, life_s: float) -> None:
 def test_every_key_has_our_prefix(store: Store) -> None:
     store.record([decision()], tick_s=60)
     store.finish([(decision(), "filled", "confident")])
-    store.mark_delivered("x")
-    store.defer(messages.WRITE, {}, delay_s=1, reason="x")
+    store.mark_delivered("x", 1, 600.0, ["category"])
+    store.defer(messages.WRITE, [{}], delay_s=1, reason="x")
+    store.claim([decision(9)])
     store.park(messages.WRITE, {}, "x")
     store.open_alert(alert())
     store.hold_updates(1)

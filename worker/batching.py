@@ -1,45 +1,82 @@
-"""Celery messages taken in batches, acknowledged only when the batch was worked through."""
+"""Celery messages taken in batches; each is acknowledged when it was worked through, parked when it cannot be."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 from celery_batches import Batches, SimpleRequest
-from celery_batches.trace import apply_batches_task
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 log = logging.getLogger("presort.worker")
 
-DONE = True
-"""What a batch task returns when every message of it was dealt with."""
+Park = Callable[[str, Any, str], None]
+"""Keeps a task name, a payload and a reason for a person to look at."""
 
 
 class SafeBatches(Batches):
-    """``Batches`` that keeps what a failed task could not deal with.
+    """``Batches`` that loses nothing and is stopped by nothing; for the solo pool, where a batch runs in place.
 
-    celery-batches acknowledges a batch even when its task raised, which would lose it. Here anything but ``DONE``
-    gives the messages back to their queue. Tasks deal with bad tickets themselves, so only a broken surrounding
-    (Redis full or gone) ends here, and one second's pause keeps it from spinning.
+    celery-batches acknowledges a batch even when its task raised, which would lose it. Here a batch that raised is
+    worked through again message by message, and the one that raises alone is parked. Errors of Redis or the broker are
+    nobody's fault: the messages go back to their queue, after a second's pause.
+
+    Celery's logging of what went wrong quotes arguments, and those hold ticket text: only the error's type is logged.
     """
 
     abstract = True
     acks_late = True
 
-    def flush(self, requests: Collection[Request]) -> Any:  # noqa: ANN401 - celery-batches' own signature
-        """Run one batch; acknowledge its messages or give them all back."""
+    park: Park
+    """Set with the task's options."""
+    _tref: Any  # celery-batches' flush timer
 
-        def settle(result: Any) -> None:  # noqa: ANN401 - whatever the task returned
-            if result is DONE:
-                for request in requests:
-                    request.acknowledge()
-                return
-            log.error("%s: %d messages given back to the queue", self.name, len(requests))
+    def Strategy(self, *args: Any, **kwargs: Any) -> Callable[..., None]:  # noqa: ANN401, N802 - celery-batches' signature and name
+        """How a message is taken; made anew with every connection to the broker."""
+        # Celery forgets all timers when a connection breaks. Without a new one only full batches would be worked on.
+        if self._tref is not None:
+            self._tref.cancel()
+            self._tref = None
+        take: Callable[..., None] = super().Strategy(*args, **kwargs)
+
+        def take_or_refuse(message: Any, *rest: Any, **more: Any) -> None:  # noqa: ANN401 - kombu's types
+            try:
+                take(message, *rest, **more)
+            except (RedisError, OperationalError):
+                raise
+            except Exception as error:  # noqa: BLE001 - a message may be broken in any way
+                # The one refusal that Celery does not die of.
+                raise InvalidTaskError(type(error).__name__) from None
+
+        return take_or_refuse
+
+    def flush(self, requests: Collection[Request]) -> None:
+        """Run one batch and settle its messages."""
+        try:
+            self.run([SimpleRequest.from_request(request) for request in requests])
+        except (RedisError, OperationalError) as error:
+            log.error("%s: %d messages given back: %s", self.name, len(requests), type(error).__name__)  # noqa: TRY400 - an outage needs no trace
             time.sleep(1)
             for request in requests:
                 request.reject(requeue=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other messages go on
+            self._one_by_one(list(requests), type(error).__name__)
+        else:
+            for request in requests:
+                request.acknowledge()
 
-        batch = ([SimpleRequest.from_request(request) for request in requests],)
-        return self._pool.apply_async(apply_batches_task, (self, batch, 0, None), callback=settle)
+    def _one_by_one(self, requests: Sequence[Request], error: str) -> None:
+        if len(requests) > 1:
+            log.warning("%s: %s in a batch of %d, now one by one", self.name, error, len(requests))
+            for request in requests:
+                self.flush([request])
+            return
+        (request,) = requests
+        log.error("%s: message parked: %s", self.name, error)
+        self.park(self.name, list(SimpleRequest.from_request(request).args), error)
+        request.acknowledge()

@@ -13,18 +13,20 @@ from integration.messages import Decision, NewTicket, Writes
 from integration.publisher import publish
 from integration.settings import Classifier
 from integration.zendesk.client import Ticket
-from integration.zendesk.errors import PermanentError, TemporaryError, ZendeskError
+from integration.zendesk.errors import PermanentError, TemporaryError, UnreadableError, ZendeskError
+from worker import shadow
 from worker.parts import Parts
 from worker.triage import leave, triage
+from worker.writing import TRIES, growing_delay
 
 log = logging.getLogger("presort.classifying")
 
 
 def classify(parts: Parts, tickets: Sequence[NewTicket]) -> None:
     """Decide about a batch; raises nothing but errors of Redis and the broker."""
-    tickets = list({ticket.ticket_id: ticket for ticket in tickets}.values())
-    known, deleted = _read_missing_text(parts, tickets)
-    decisions = [one for classifier in parts.config.classifiers for one in _decide(parts, classifier, known)]
+    known, deleted = _read_missing_text(parts, list({ticket.ticket_id: ticket for ticket in tickets}.values()))
+    own = _own_user_id(parts)
+    decisions = [one for classifier in parts.config.classifiers for one in _decide(parts, classifier, known, own)]
     decisions += [
         leave(ticket, classifier, parts.predictors[classifier.name].manifest, reason="ticket_deleted", now=time.time())
         for classifier in parts.config.classifiers
@@ -33,6 +35,8 @@ def classify(parts: Parts, tickets: Sequence[NewTicket]) -> None:
     if not decisions:
         return
     before = parts.store.record(decisions, tick_s=parts.config.spikes.tick_s)
+    ended = [one.decision for one in before if one is not None and one.outcome is not None]
+    parts.store.answered([(one.ticket_id, one.classifier) for one in ended])
     # A record without an outcome means that a worker died between recording and asking for the write.
     unfinished = [
         decision if record is None else record.decision
@@ -44,6 +48,7 @@ def classify(parts: Parts, tickets: Sequence[NewTicket]) -> None:
     wanted = tuple(one for one in unfinished if one.action != "leave")
     if wanted:
         publish(parts.celery, messages.WRITE, Writes(decisions=wanted))
+    shadow.score(parts, known, [one for one, record in zip(decisions, before, strict=True) if record is None])
 
 
 def _read_missing_text(parts: Parts, tickets: Sequence[NewTicket]) -> tuple[list[NewTicket], list[NewTicket]]:
@@ -53,6 +58,8 @@ def _read_missing_text(parts: Parts, tickets: Sequence[NewTicket]) -> tuple[list
     if not unread:
         return known, []
     try:
+        if (held := parts.store.updates_held()) > 0:
+            raise TemporaryError("Zendesk asked to wait, or does not answer", held)
         found = parts.zendesk.show_many([ticket.ticket_id for ticket in unread])
     except ZendeskError as error:
         for ticket in unread:
@@ -63,14 +70,18 @@ def _read_missing_text(parts: Parts, tickets: Sequence[NewTicket]) -> tuple[list
 
 
 def _put_aside(parts: Parts, ticket: NewTicket, error: ZendeskError) -> None:
-    if isinstance(error, PermanentError):
-        parts.store.park(messages.CLASSIFY, ticket.to_json(), str(error))
+    if isinstance(error, PermanentError) or (isinstance(error, UnreadableError) and ticket.attempts >= TRIES):
+        _park(parts, ticket, [one.name for one in parts.config.classifiers], str(error))
         return
-    delay = min(300.0, 5.0 * 2.0 ** min(10, ticket.attempts))
-    if isinstance(error, TemporaryError) and error.retry_after is not None:
-        delay = error.retry_after
+    asked = error.retry_after if isinstance(error, TemporaryError) else None
+    delay = growing_delay(ticket.attempts) if asked is None else asked
     again = msgspec.structs.replace(ticket, attempts=ticket.attempts + 1)
-    parts.store.defer(messages.CLASSIFY, again.to_json(), delay_s=delay, reason=str(error))
+    parts.store.defer(messages.CLASSIFY, [again.to_json()], delay_s=delay, reason=str(error))
+
+
+def _park(parts: Parts, ticket: NewTicket, classifiers: Sequence[str], reason: str) -> None:
+    parts.store.park(messages.CLASSIFY, ticket.to_json(), reason)
+    parts.store.answered([(ticket.ticket_id, name) for name in classifiers])
 
 
 def _with_text(told: NewTicket, read: Ticket) -> NewTicket:
@@ -85,29 +96,31 @@ def _with_text(told: NewTicket, read: Ticket) -> NewTicket:
     )
 
 
-def _decide(parts: Parts, classifier: Classifier, tickets: Sequence[NewTicket]) -> list[Decision]:
+def _decide(
+    parts: Parts, classifier: Classifier, tickets: Sequence[NewTicket], own_user_id: int | None
+) -> list[Decision]:
     """Triage together; when that fails, one by one, so that a poisonous ticket is parked alone."""
     if not tickets:
         return []
     try:
-        return _triage(parts, classifier, tickets)
+        model = parts.predictors[classifier.name]
+        return triage(tickets, classifier, model, own_user_id=own_user_id, now=time.time())
     except Exception as error:  # noqa: BLE001 - whatever a hostile text may break, the other tickets go on
         if len(tickets) == 1:
             # The type only: a message may quote the text.
             log.error("ticket %d parked: %s", tickets[0].ticket_id, type(error).__name__)  # noqa: TRY400 - see above
-            parts.store.park(messages.CLASSIFY, tickets[0].to_json(), f"{type(error).__name__} while classifying")
+            _park(parts, tickets[0], [classifier.name], f"{type(error).__name__} while classifying")
             return []
-        return [one for ticket in tickets for one in _decide(parts, classifier, [ticket])]
-
-
-def _triage(parts: Parts, classifier: Classifier, tickets: Sequence[NewTicket]) -> list[Decision]:
-    model = parts.predictors[classifier.name]
-    return triage(tickets, classifier, model, own_user_id=_own_user_id(parts), now=time.time())
+        return [one for ticket in tickets for one in _decide(parts, classifier, [ticket], own_user_id)]
 
 
 def _own_user_id(parts: Parts) -> int | None:
+    """Asked of Zendesk until it is known, never while Zendesk is silent: an outage must not stop the sorting."""
+    if "own_user_id" not in parts.__dict__ and parts.store.updates_held() > 0:
+        return None
     try:
         return parts.own_user_id
-    except ZendeskError as error:  # asked again with the next batch; an outage must not stop the sorting
+    except ZendeskError as error:
         log.warning("cannot tell our own tickets from others yet: %s", error)
+        parts.store.hold_updates(growing_delay(0))
         return None

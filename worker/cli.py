@@ -8,15 +8,13 @@ from datetime import timedelta
 from typing import NoReturn
 
 import click
-from celery import signals
-from celery.worker.consumer import Consumer
 
 from integration import messages, settings
+from model_export.bundle.channels import RegistryError
 from model_export.bundle.manifest import BundleError
-from worker import tasks
+from worker import shadow, tasks
+from worker.consumer import consumer_class, repeating
 from worker.parts import Parts
-
-HEARTBEAT_S = 10
 
 # Two lines a second about periodic tasks that went well; their failures are logged above INFO.
 for _chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
@@ -43,27 +41,28 @@ def run(loglevel: str) -> None:
                 f"{name}: {predictor.manifest.name}@{predictor.manifest.version}, {predictor.graph} on "
                 f"{predictor.provider}, self-test {predictor.agreement:.0%}"
             )
-    except BundleError as error:
+    except (BundleError, RegistryError) as error:
         _fail(error)
     tasks.register(parts)
     parts.celery.conf.update(
         worker_prefetch_multiplier=2 * parts.config.worker.batch,  # the next batch arrives while one is worked on
         worker_enable_remote_control=False,  # our own heartbeat costs one key; gossip costs a message per worker pair
         worker_send_task_events=False,
+        broker_channel_error_retry=True,  # Redis that is full refuses what a worker notes: wait, do not die
     )
-
-    @signals.worker_ready.connect(weak=False)
-    def ready(sender: Consumer, **_: object) -> None:
-        parts.publish_models()
-        parts.heartbeat()
-        sender.timer.call_repeatedly(HEARTBEAT_S, parts.heartbeat)
-
+    parts.celery.steps["consumer"].add(repeating([(10, parts.heartbeat), (60, parts.publish_models)]))
+    parts.models.follow(30, parts.publish_models)
+    parts.celery.conf.worker_consumer = consumer_class(parts.store.park)
     queues = ",".join(sorted(set(messages.QUEUES.values())))
-    parts.celery.worker_main(
-        [
-            *("--quiet", "worker", "--pool=solo", "--concurrency=1", f"--queues={queues}", f"--loglevel={loglevel}"),
-            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-        ]
+    # A worker that gave up must not look as if it had been asked to stop: its supervisor starts it again.
+    sys.exit(
+        parts.celery.worker_main(
+            [
+                *("--quiet", "worker", "--pool=solo", "--concurrency=1"),
+                *(f"--queues={queues}", f"--loglevel={loglevel}"),
+                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+            ]
+        )
     )
 
 
@@ -87,6 +86,18 @@ def beat(loglevel: str) -> None:
     }
     # The schedule is these two lines; there is nothing to keep on disk between runs.
     parts.celery.Beat(scheduler="celery.beat:Scheduler", loglevel=loglevel, max_interval=1).run()
+
+
+@main.command("shadow")
+def show_shadow() -> None:
+    """Show where a staged model differs from the active one, on the tickets that both were asked about.
+
+    Example: presort-worker shadow
+    """
+    parts = _parts()
+    for classifier in parts.config.classifiers:
+        found = parts.store.shadows(classifier.name)
+        click.echo("\n\n".join(shadow.table(one) for one in found) or f"{classifier.name}: no staged model was asked")
 
 
 def _parts() -> Parts:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
+import msgspec
+
 from integration import messages
-from integration.messages import Decision, Writes
-from integration.publisher import publish
+from integration.messages import Decision, NewTicket, Writes
+from integration.publisher import VISIBILITY_TIMEOUT_S, publish
 from integration.zendesk.client import BULK
 from worker.parts import Parts
 from worker.writing import take_slot
+
+log = logging.getLogger("presort.worker")
+
+MISSED_AFTER_S = VISIBILITY_TIMEOUT_S + 15
+"""A message is never on its way longer than this while nothing waits anywhere."""
 
 AT_ONCE = 500
 """Messages a second at most, so that a great backlog does not hold this worker."""
@@ -15,35 +25,46 @@ AT_ONCE = 500
 
 def resume(parts: Parts) -> None:
     """Publish what is due. Published first and dropped after: a crash between repeats, it never loses."""
-    with parts.store.lock("resume", life_s=30) as ours:
-        if not ours:
+    with parts.store.lock("resume", life_s=30) as prolong:
+        if prolong is None:
             return
         for task in (messages.CLASSIFY, messages.CONFIRM):
-            for handle, waiting in parts.store.due(task, AT_ONCE):
-                publish(parts.celery, task, waiting.payload)
+            for handle, payload in parts.store.due(task, AT_ONCE):
+                publish(parts.celery, task, payload)
                 parts.store.drop_deferred(task, [handle])
-        _resume_writes(parts)
+        while _resume_writes(parts):
+            prolong()
+        _publish_missed(parts, time.time())
 
 
-def _resume_writes(parts: Parts) -> None:
-    """Merge waiting decisions into full requests, as many as the update budget has slots for."""
-    handles: list[str] = []
-    decisions: list[Decision] = []
-    for handle, waiting in parts.store.due(messages.WRITE, AT_ONCE):
-        these = Writes.from_json(waiting.payload).decisions
-        if decisions and len(decisions) + len(these) > BULK:
-            if not _send(parts, handles, decisions):
-                return
-            handles, decisions = [], []
-        handles.append(handle)
-        decisions.extend(these)
-    if decisions:
-        _send(parts, handles, decisions)
+def _publish_missed(parts: Parts, now: float) -> None:
+    """Tickets whose message was lost, by id alone: the worker reads them.
+
+    Celery's Redis transport takes a message from its list and notes it as unacknowledged in two steps. A worker that is
+    killed, or a connection that breaks, between them loses it.
+    """
+    depths = parts.store.depths()
+    if depths["tickets"] or depths["writes"] or depths["deferred"]:
+        return
+    for ticket_id, received_at in parts.store.unanswered(now - MISSED_AFTER_S, AT_ONCE).items():
+        log.warning("ticket %d: its message was lost, published again", ticket_id)
+        publish(parts.celery, messages.CLASSIFY, NewTicket(ticket_id=ticket_id, received_at=received_at))
+        parts.store.asked_again(ticket_id, [one.name for one in parts.config.classifiers], now)
 
 
-def _send(parts: Parts, handles: list[str], decisions: list[Decision]) -> bool:
-    if take_slot(parts) > 0:
+def _resume_writes(parts: Parts) -> bool:
+    """Merge waiting decisions into one full request, if the update budget has a slot; whether there may be more."""
+    due = parts.store.due(messages.WRITE, BULK)
+    if not due or take_slot(parts) > 0:
         return False
-    publish(parts.celery, messages.WRITE, Writes(decisions=tuple(decisions), has_slot=True))
-    parts.store.drop_deferred(messages.WRITE, handles)
-    return True
+    decisions: list[Decision] = []
+    for _, payload in due:
+        try:
+            decisions.extend(Writes.from_json(payload).decisions)
+        except msgspec.ValidationError as error:
+            log.error("%s: unreadable message parked: %s", messages.WRITE, error)  # noqa: TRY400 - the reason says it all
+            parts.store.park(messages.WRITE, payload, f"unreadable message: {error}")
+    if decisions:
+        publish(parts.celery, messages.WRITE, Writes(decisions=tuple(decisions), has_slot=True))
+    parts.store.drop_deferred(messages.WRITE, [handle for handle, _ in due])
+    return len(due) == BULK

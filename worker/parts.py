@@ -7,7 +7,6 @@ import socket
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from celery import Celery
 
@@ -16,6 +15,7 @@ from integration.settings import Settings
 from integration.store import Model, Store
 from integration.zendesk.client import Zendesk
 from model_export.bundle.predictor import Predictor
+from worker.models import Models
 
 
 @dataclass
@@ -45,13 +45,14 @@ class Parts:
         return self.zendesk.me()
 
     @cached_property
-    def predictors(self) -> dict[str, Predictor]:
-        """One model per classifier name; loading one runs its self-test.
+    def models(self) -> Models:
+        """Every classifier's model, loaded and self-tested; raises what ``Models`` raises."""
+        return Models(self.config, self.store)
 
-        Raises:
-            BundleError: a bundle is broken or answers wrongly on this machine.
-        """
-        return {one.name: Predictor(Path(one.bundle), self.config.worker.provider) for one in self.config.classifiers}
+    @cached_property
+    def predictors(self) -> dict[str, Predictor]:
+        """The model that serves, by classifier name; an entry may be another one at the next look."""
+        return self.models.serving
 
     def publish_models(self) -> None:
         """Tell the integration side what is served."""

@@ -85,6 +85,8 @@ def verdict(decision: Decision, after: Ticket | None, classifiers: Mapping[str, 
     classifier = classifiers[decision.classifier]
     if after is None:
         return decision, "left_alone", "ticket_deleted"
+    if after.status == "closed":
+        return decision, "left_alone", "ticket_closed"
     kept = after.fields
     ours = {classifier.prediction_field_id: decision.category, classifier.model_field_id: decision.model}
     dropped = [field for field, value in ours.items() if field is not None and not _same(kept.get(field), value)]
@@ -117,10 +119,10 @@ def _reason_not_to_write(
 ) -> tuple[Outcome, str] | None:
     if decision.action == "leave":
         return "left_alone", decision.reason
-    if ticket is None or ticket.status == "deleted":
-        return "left_alone", "ticket_deleted"
-    if ticket.status == "closed":
-        return "left_alone", "ticket_closed"
+    if ticket is None or ticket.status in {"deleted", "closed"}:
+        return "left_alone", f"ticket_{ticket.status if ticket else 'deleted'}"
+    if not wanted:
+        return "left_alone", "option_missing" if decision.action == "fill" else "nothing_to_write"
     if all(_same(ticket.fields.get(field), value) for field, value in wanted.items()):
         return _done(decision, wanted, classifier)
     if ticket.fields.get(classifier.field_id):

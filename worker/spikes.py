@@ -108,16 +108,17 @@ def evidence(counts: Ints, expected: Floats, error: Floats, dispersion: float = 
 def is_over(counts: Ints, expected: Floats, ratio: float) -> bool:
     """Whether a spike has ended, by evidence and not by silence.
 
-    G = max(0, G + (r - 1) m - x ln r) over the ticks since the alert opened, with r = max(1.5, ratio / 2): a CUSUM of
-    the Poisson likelihood ratio of "back to the expected rate" against "still r times it". Over when G reaches 3, that
-    is when the first is e^3 = 20 times as likely.
+    G = max(0, G + (r - 1) m - x ln r) over the ticks since the alert opened: a CUSUM of the Poisson likelihood ratio of
+    "back to the expected rate" against "still r times it". Over when G is 3 or more, that is when the first is e^3 = 20
+    times as likely. r is half the ratio found, between 1.5 and 5: the window that fired is the luckiest one, and with
+    its full ratio two empty ticks of a rare category would end an alert.
 
     Args:
         counts: (T,) tickets of one category since the alert opened.
         expected: (T,) tickets expected.
         ratio: the spike's observed over expected when it was found.
     """
-    r = max(1.5, ratio / 2)
+    r = min(max(1.5, ratio / 2), 5.0)
     score = 0.0
     for x, m in zip(counts, expected, strict=True):
         score = max(0.0, score + (r - 1) * float(m) - float(x) * float(np.log(r)))

@@ -27,6 +27,9 @@ JUDGED = 360
 PAST_ALERTS = 200
 """Resolved alerts remembered: more than can end within the history."""
 
+HOLD = 15
+"""Ticks an alert lasts at least."""
+
 SAMPLES = 5
 WEEK_TICKS = 7 * 24 * 60
 
@@ -39,12 +42,13 @@ class _Counts(NamedTuple):
 
 def watch(parts: Parts, now: float) -> None:
     """One look at all classifiers, by one process at a time; then tell what changed. ``now`` in Unix seconds."""
-    with parts.store.lock("watch", life_s=60) as ours:
-        if not ours:
+    with parts.store.lock("watch", life_s=60) as prolong:
+        if prolong is None:
             return
         for classifier in parts.config.classifiers:
             _look(parts, classifier, now)
-        notify.tell(parts)
+            prolong()
+        notify.tell(parts, now, prolong)
 
 
 def _look(parts: Parts, classifier: Classifier, now: float) -> None:
@@ -67,7 +71,7 @@ def _look(parts: Parts, classifier: Classifier, now: float) -> None:
         elif alert.state == "firing":
             since = _index(alert.opened_at, seen, config)
             ratio = alert.observed / max(alert.expected, 1e-9)
-            if spikes.is_over(seen.counts[row, since:], expected[row, since:], ratio):
+            if ticks - since >= HOLD and spikes.is_over(seen.counts[row, since:], expected[row, since:], ratio):
                 parts.store.save_alert(msgspec.structs.replace(alert, state="resolved", resolved_at=now))
                 log.info("alert resolved: %s", alert.category)
 
@@ -90,17 +94,16 @@ def _marks(seen: _Counts, alerts: list[Alert], config: Spikes) -> tuple[NDArray[
 
 
 def _read_counts(parts: Parts, classifier: Classifier, now: float) -> _Counts:
-    """(C, T) from the first tick that has a ticket; every label has a row, so that a silent one is a row of zeros."""
+    """(C, T) since counting began, at most ``HISTORY``; every label has a row: a silent one is a row of zeros."""
     config = parts.config.spikes
     last = int(now // config.tick_s) - config.late_ticks
-    rows = parts.store.counts(classifier.name, last - HISTORY, last)
-    first = next((index for index, row in enumerate(rows) if row), len(rows))
+    began = parts.store.counting_since(classifier.name)
+    first = last if began is None else min(last, max(began, last - HISTORY))
+    rows = parts.store.counts(classifier.name, first, last)
     labels = [label.value for label in parts.predictors[classifier.name].manifest.labels]
     categories = labels + sorted({category for row in rows for category in row} - set(labels))
-    counts = np.array(
-        [[row.get(category, 0) for row in rows[first:]] for category in categories], dtype=np.int64
-    ).reshape(len(categories), len(rows) - first)
-    return _Counts(categories, counts, last)
+    counts = np.array([[row.get(category, 0) for row in rows] for category in categories], dtype=np.int64)
+    return _Counts(categories, counts.reshape(len(categories), len(rows)), last)
 
 
 def _index(at: float, seen: _Counts, config: Spikes) -> int:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
 
 from integration import messages
 from integration.messages import Decision, Job, Writes
-from integration.zendesk.client import BULK
-from integration.zendesk.errors import Conflict, NotFound, PermanentError, RateLimited, TemporaryError
+from integration.settings import Classifier
+from integration.zendesk.client import BULK, Ticket, Update
+from integration.zendesk.errors import (
+    Conflict,
+    NotFound,
+    PermanentError,
+    RateLimited,
+    TemporaryError,
+    UnreadableError,
+)
 from worker.parts import Parts
 from worker.planning import Result, plan, verdict
 
@@ -21,7 +30,13 @@ CONFLICTS_AT_ONCE = 2
 """Collisions after which a write waits longer: something edits the ticket all the time."""
 
 TRIES = 10
-"""Failures of one ticket's update, over about 20 minutes, after which a person must look. Outages do not count."""
+"""Failures of one ticket's update, over about 25 minutes, after which a person must look. Outages do not count."""
+
+CLAIMED_S = 10.0
+"""After which a decision that another worker is writing is looked at again."""
+
+SETTLE_S = 2.0
+"""A ticket edited more recently than this is left to settle."""
 
 JOB_POLL_S = 1.0
 JOB_POLLS = 60
@@ -33,17 +48,25 @@ _GONE = {"RecordNotFound": "ticket_deleted", "TicketClosed": "ticket_closed"}
 def write(parts: Parts, decisions: Sequence[Decision], *, has_slot: bool) -> None:
     """Write decisions back, at most ``BULK`` tickets a request; raises nothing but errors of Redis.
 
-    Without a slot of the account's update budget the decisions join those that wait for one, behind them; ``resume``
-    merges them, so that a spent budget carries 100 tickets a request.
+    What was written already, or is being written by another worker, is not written again. Without a slot of the
+    account's update budget the decisions join those that wait for one, behind them; ``resume`` merges them, so that a
+    spent budget carries 100 tickets a request.
     """
     by_ticket = {(one.ticket_id, one.classifier): one for one in _of_known_classifiers(parts, decisions)}
-    waiting = list(by_ticket.values())
+    waiting = parts.store.unfinished(list(by_ticket.values()))
     for start in range(0, len(waiting), BULK):
-        chunk = waiting[start : start + BULK]
-        if not has_slot and (parts.store.waiting(messages.WRITE) or take_slot(parts) > 0):
-            _defer(parts, chunk, 0, "update budget")
+        chunk = parts.store.claim(waiting[start : start + BULK])
+        taken = {one.id for one in chunk}
+        others = [one for one in waiting[start : start + BULK] if one.id not in taken]
+        _defer(parts, others, CLAIMED_S, "being written by another worker")
+        if not chunk:
             continue
-        _guarded(parts, chunk, partial(_write_chunk, parts, chunk))
+        if (held := parts.store.updates_held()) > 0:
+            _give_up(parts, chunk, held, "Zendesk asked to wait, or does not answer")
+        elif not has_slot and (parts.store.waiting(messages.WRITE) or take_slot(parts) > 0):
+            _give_up(parts, chunk, 0, "update budget")
+        else:
+            _guarded(parts, chunk, partial(_write_chunk, parts, chunk))
 
 
 def take_slot(parts: Parts) -> float:
@@ -67,21 +90,65 @@ def _of_known_classifiers(parts: Parts, decisions: Sequence[Decision]) -> list[D
 
 def _write_chunk(parts: Parts, decisions: Sequence[Decision]) -> None:
     tickets = parts.zendesk.show_many(sorted({one.ticket_id for one in decisions}))
+    settled = _settled(parts, decisions, tickets)
     classifiers = {one.name: one for one in parts.config.classifiers}
-    options = {one.name: parts.zendesk.option_values(one.field_id) for one in parts.config.classifiers}
-    updates, results = plan(decisions, tickets, classifiers, options)
+    options = _options(parts, settled, classifiers)
+    updates, results = plan([one for one in settled if one.classifier in options], tickets, classifiers, options)
     parts.store.finish(results)
     if len(updates) == 1:
         update, carried = updates[0]
-        try:
-            after = parts.zendesk.update(update)
-        except NotFound:
-            after = None
+        after = _update_one(parts, update)
         parts.store.finish([verdict(one, after, classifiers) for one in carried])
     elif updates:
         job_id = parts.zendesk.update_many([update for update, _ in updates])
         job = Job(id=job_id, decisions=tuple(one for _, carried in updates for one in carried))
-        parts.store.defer(messages.CONFIRM, job.to_json(), delay_s=JOB_POLL_S, reason="bulk update under way")
+        _poll(parts, job)
+
+
+def _settled(parts: Parts, decisions: Sequence[Decision], tickets: Mapping[int, Ticket]) -> list[Decision]:
+    """Without those whose ticket somebody edited this second.
+
+    ``updated_at`` counts whole seconds, so a safe update would not notice a second edit within the same one. A ticket
+    that was only just created has had no editor yet.
+    """
+    now = time.time()
+    moving = [
+        one
+        for one in decisions
+        if (ticket := tickets.get(one.ticket_id)) is not None
+        and ticket.updated_at is not None
+        and ticket.updated_at != ticket.created_at
+        and abs(now - ticket.updated_at) < SETTLE_S
+    ]
+    _give_up(parts, moving, SETTLE_S, "edited this second")
+    ids = {one.id for one in moving}
+    return [one for one in decisions if one.id not in ids]
+
+
+def _options(
+    parts: Parts, decisions: Sequence[Decision], classifiers: Mapping[str, Classifier]
+) -> dict[str, frozenset[str]]:
+    """What each classifier's field offers; one whose field is wrong does not stop the others."""
+    options = {}
+    for name in {one.classifier for one in decisions}:
+        try:
+            options[name] = parts.zendesk.option_values(classifiers[name].field_id)
+        except PermanentError as error:
+            _park(parts, [one for one in decisions if one.classifier == name], str(error))
+    return options
+
+
+def _update_one(parts: Parts, update: Update) -> Ticket | None:
+    """The ticket after its update, None when it was deleted; one that was closed meanwhile comes back as it is."""
+    try:
+        return parts.zendesk.update(update)
+    except NotFound:
+        return None
+    except PermanentError:
+        ticket = parts.zendesk.show_many([update.ticket_id]).get(update.ticket_id)
+        if ticket is not None and ticket.status != "closed":
+            raise
+        return ticket
 
 
 def _confirm(parts: Parts, job: Job) -> None:
@@ -91,10 +158,9 @@ def _confirm(parts: Parts, job: Job) -> None:
         rows = []  # forgotten after a day, or by a restart: compare and write again
     if rows is None:
         if job.attempts >= JOB_POLLS:
-            _defer(parts, job.decisions, 0, "bulk update never ended")
+            _give_up(parts, job.decisions, 0, "bulk update never ended")
             return
-        asked = msgspec.structs.replace(job, attempts=job.attempts + 1)
-        parts.store.defer(messages.CONFIRM, asked.to_json(), delay_s=JOB_POLL_S, reason="bulk update under way")
+        _poll(parts, msgspec.structs.replace(job, attempts=job.attempts + 1))
         return
     errors = {row.ticket_id: row.error for row in rows}
     updated: list[Decision] = []
@@ -116,18 +182,23 @@ def _confirm(parts: Parts, job: Job) -> None:
         _again(parts, [one], errors.get(one.ticket_id) or "no result")
 
 
+def _poll(parts: Parts, job: Job) -> None:
+    parts.store.defer(messages.CONFIRM, [job.to_json()], delay_s=JOB_POLL_S, reason="bulk update under way")
+
+
 def _guarded(parts: Parts, decisions: Sequence[Decision], work: Callable[[], None]) -> None:
     """Every way a call to Zendesk can fail, and what becomes of the decisions then."""
     try:
         work()
-    except RateLimited as error:
-        wait = error.retry_after or 10.0
-        parts.store.hold_updates(wait)
-        _defer(parts, decisions, wait, str(error))
     except TemporaryError as error:
         log.warning("%d writes wait: %s", len(decisions), error)
-        _defer(parts, _tried(decisions), error.retry_after or _growing_delay(decisions), str(error))
-    except Conflict as error:
+        limited = isinstance(error, RateLimited)
+        delay = error.retry_after or (10.0 if limited else growing_delay(max(one.attempts for one in decisions)))
+        # For everybody: whoever asks a silent Zendesk waits for its time-out, and sorts no tickets meanwhile.
+        parts.store.hold_updates(delay)
+        again = decisions if limited else [msgspec.structs.replace(one, attempts=one.attempts + 1) for one in decisions]
+        _give_up(parts, again, delay, str(error))
+    except (Conflict, UnreadableError) as error:
         _again(parts, decisions, str(error))
     except PermanentError as error:
         _park(parts, decisions, str(error))
@@ -135,11 +206,12 @@ def _guarded(parts: Parts, decisions: Sequence[Decision], work: Callable[[], Non
 
 def _again(parts: Parts, decisions: Sequence[Decision], reason: str) -> None:
     """A ticket's update failed: read again, decide again; soon at first, then later, and not for ever."""
-    tries = max(one.attempts for one in decisions) + 1
+    tries = max(one.collisions for one in decisions) + 1
     if tries >= TRIES:
         _park(parts, decisions, f"{reason}, {tries} times")
         return
-    _defer(parts, _tried(decisions), 1.0 if tries <= CONFLICTS_AT_ONCE else _growing_delay(decisions), reason)
+    again = [msgspec.structs.replace(one, collisions=one.collisions + 1) for one in decisions]
+    _give_up(parts, again, 1.0 if tries <= CONFLICTS_AT_ONCE else growing_delay(tries), reason)
 
 
 def _park(parts: Parts, decisions: Sequence[Decision], reason: str) -> None:
@@ -148,15 +220,18 @@ def _park(parts: Parts, decisions: Sequence[Decision], reason: str) -> None:
     parts.store.finish([(one, "parked", reason) for one in decisions])
 
 
+def _give_up(parts: Parts, decisions: Sequence[Decision], delay_s: float, reason: str) -> None:
+    """Put claimed decisions aside and let others have them."""
+    _defer(parts, decisions, delay_s, reason)
+    parts.store.release(decisions)
+
+
 def _defer(parts: Parts, decisions: Sequence[Decision], delay_s: float, reason: str) -> None:
-    payload = Writes(decisions=tuple(decisions)).to_json()
-    parts.store.defer(messages.WRITE, payload, delay_s=delay_s, reason=reason)
+    """One message a decision, so that ``resume`` fills its requests whole."""
+    payloads = [Writes(decisions=(one,)).to_json() for one in decisions]
+    parts.store.defer(messages.WRITE, payloads, delay_s=delay_s, reason=reason)
 
 
-def _tried(decisions: Sequence[Decision]) -> list[Decision]:
-    return [msgspec.structs.replace(one, attempts=one.attempts + 1) for one in decisions]
-
-
-def _growing_delay(decisions: Sequence[Decision]) -> float:
-    """5 s, 10 s, 20 s ... 5 minutes."""
-    return min(300.0, 5.0 * 2.0 ** min(10, max(one.attempts for one in decisions)))
+def growing_delay(attempts: int) -> float:
+    """Seconds before the next try: 5, 10, 20 ... 300."""
+    return min(300.0, 5.0 * 2.0 ** min(10, attempts))

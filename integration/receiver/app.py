@@ -22,6 +22,8 @@ from integration.zendesk import signature
 MAX_BODY = 256 * 1024
 """Bytes; Zendesk never sends more."""
 
+REDIS_TIMEOUT_S = 1.0
+
 RETRY_AFTER_S = 30
 """Zendesk repeats a 503 only when it carries a Retry-After below 60."""
 
@@ -34,8 +36,10 @@ class Receiver:
 
     def __init__(self, config: settings.Settings) -> None:
         self.config = config
-        self.store = Store(config.redis_url)
-        self.celery: Celery = create_celery("presort.receiver", config.redis_url)
+        self.classifiers = [one.name for one in config.classifiers]
+        # Zendesk waits 12 s at most and comes again: better a quick 503 than a slow answer.
+        self.store = Store(config.redis_url, timeout_s=REDIS_TIMEOUT_S, retries=0)
+        self.celery: Celery = create_celery("presort.receiver", config.redis_url, timeout_s=REDIS_TIMEOUT_S)
 
 
 def create_app(config: settings.Settings | None = None) -> Flask:
@@ -94,6 +98,8 @@ def _take(receiver: Receiver) -> tuple[str, str]:
     if not request.is_json:
         raise _NotJson("Content-Type must be application/json: set the webhook's request format to JSON")
     body = request.get_data(cache=False)
+    if len(body) >= MAX_BODY:  # a chunked body has no length to be refused by beforehand
+        raise RequestEntityTooLarge
     now = datetime.now(UTC)
     signature.verify(
         receiver.config.webhook_secrets,
@@ -112,7 +118,7 @@ def _take(receiver: Receiver) -> tuple[str, str]:
     publish(receiver.celery, messages.CLASSIFY, ticket)
     try:
         # After publishing, never before: a mark without a message would lose the ticket.
-        receiver.store.mark_delivered(delivery_id)
+        receiver.store.mark_delivered(delivery_id, ticket.ticket_id, ticket.received_at, receiver.classifiers)
     except RedisError as error:  # published but not marked: a repetition costs work, not correctness
         log.warning("delivery not marked: %s", type(error).__name__)
     return "accepted", "queued"

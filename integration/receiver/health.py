@@ -22,13 +22,15 @@ def healthz() -> Response:
 def readyz() -> tuple[Response, int]:
     """Each dependency under ``ok`` or ``failing``; 503 when webhooks cannot be taken.
 
-    Workers are listed but do not decide: webhooks are taken, and kept, while none runs.
+    Workers and models are listed but do not decide: webhooks are taken, and kept, while none runs.
     """
-    store: Store = current_app.extensions["presort"].store
+    receiver = current_app.extensions["presort"]
+    store: Store = receiver.store
     checks: dict[str, Callable[[], str]] = {
         "redis": lambda: f"version {store.redis.info('server')['redis_version']}",
         "queue": lambda: ", ".join(f"{name} {depth}" for name, depth in store.depths().items()),
         "workers": lambda: _workers(store),
+        "models": lambda: _models(store, [one.name for one in receiver.config.classifiers]),
     }
     ok: dict[str, str] = {}
     failing: dict[str, str] = {}
@@ -47,3 +49,10 @@ def _workers(store: Store) -> str:
     if not workers:
         raise LookupError("none was heard of in 30 s: tickets wait in the queue until one starts")
     return ", ".join(workers)
+
+
+def _models(store: Store, classifiers: list[str]) -> str:
+    models = {name: store.model(name) for name in classifiers}
+    if missing := [name for name, model in models.items() if model is None]:
+        raise LookupError(f"no worker has loaded a model for {', '.join(missing)} yet")
+    return ", ".join(f"{name}: {one.name}@{one.version} on {one.provider}" for name, one in models.items() if one)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -48,7 +48,7 @@ class _Event(msgspec.Struct):
 
 
 class _Created(msgspec.Struct):
-    id: str
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     detail: _Detail
 
 
@@ -100,7 +100,7 @@ def _json(body: bytes) -> Any:  # noqa: ANN401 - checked by the caller
     # A text cut in the middle of an emoji leaves half a surrogate pair, one in another encoding invalid UTF-8. The body
     # is signed, so it is a customer's ticket all the same: what cannot be read becomes U+FFFD.
     try:
-        text = json.dumps(json.loads(body.decode("utf-8", "replace")), ensure_ascii=False)
+        text = json.dumps(json.loads(body.decode("utf-8-sig", "replace")), ensure_ascii=False)
         return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (ValueError, RecursionError) as error:
         raise PayloadError(f"the body is not JSON ({error}): set the webhook's request format to JSON") from None
@@ -125,10 +125,8 @@ def _from_event(document: dict[str, Any], received_at: float) -> tuple[str, NewT
 
 
 def _number(value: str | int, name: str) -> int:
-    try:
-        number = int(value)
-    except ValueError:
-        number = 0
+    written = str(value)
+    number = int(written) if written.isascii() and written.isdigit() and len(written) < 20 else 0
     if not 0 < number < 2**63:
         raise PayloadError(f"`{name}` is not a ticket id")
     return number

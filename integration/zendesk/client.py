@@ -17,7 +17,15 @@ from zenpy.lib.exception import APIException, ZenpyException
 
 from integration import settings
 from integration.store import Store
-from integration.zendesk.errors import Conflict, NotFound, PermanentError, RateLimited, TemporaryError, ZendeskError
+from integration.zendesk.errors import (
+    Conflict,
+    NotFound,
+    PermanentError,
+    RateLimited,
+    TemporaryError,
+    UnreadableError,
+    ZendeskError,
+)
 from integration.zendesk.session import OAuthSession
 
 BULK = 100
@@ -36,13 +44,14 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         updated_stamp: ``updated_at`` as Zendesk wrote it, for a safe update.
         fields: custom field id to value; an empty field is None.
-        created_at: Unix seconds.
+        created_at, updated_at: Unix seconds, to a second; None when Zendesk does not say.
     """
 
     id: int
     status: str
     updated_stamp: str
-    created_at: float
+    created_at: float | None
+    updated_at: float | None
     subject: str | None
     description: str | None
     channel: str | None
@@ -79,7 +88,7 @@ class Zendesk:
         self._options: dict[int, tuple[float, frozenset[str]]] = {}
         self._zenpy = Zenpy(
             subdomain=config.subdomain,
-            session=OAuthSession(config, client_secret, store, Zenpy.http_adapter_kwargs()),
+            session=OAuthSession(config, client_secret, store),
             timeout=config.timeout_s,
             disable_cache=True,
         )
@@ -154,12 +163,11 @@ def _translated() -> Iterator[None]:
         raise
     except (requests.RequestException, APIException) as error:
         response = getattr(error, "response", None)
-        if response is None:  # no answer at all, or zenpy's four instant tries all met a 503
+        if response is None:
             raise TemporaryError(f"Zendesk cannot be reached: {type(error).__name__}") from error
         raise _from_status(response) from error
-    except (ZenpyException, AttributeError, KeyError, TypeError, ValueError) as error:
-        # An answer of another shape than zenpy and we expect; asking again gives the same.
-        raise PermanentError(f"Zendesk's answer could not be read: {type(error).__name__}") from error
+    except (ZenpyException, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise UnreadableError(f"Zendesk's answer could not be read: {type(error).__name__}") from error
 
 
 def _from_status(response: requests.Response) -> ZendeskError:
@@ -183,10 +191,11 @@ def _error_code(response: requests.Response) -> str:
     """The short code only: descriptions may quote what was sent."""
     try:
         answer = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
-    code = answer.get("error", "") if isinstance(answer, dict) else ""
-    return str(code if isinstance(code, str) else code.get("title", ""))[:80]
+    code = answer.get("error") if isinstance(answer, dict) else None
+    title = code.get("title") if isinstance(code, dict) else code
+    return title[:80] if isinstance(title, str) else ""
 
 
 def _payload(update: Update) -> ZenpyTicket:
@@ -205,9 +214,10 @@ def _ticket(raw: Any) -> Ticket:  # noqa: ANN401 - zenpy's objects have no types
         id=int(raw.id),
         status=str(raw.status or ""),
         updated_stamp=str(raw.updated_at),
-        created_at=unix_time(str(raw.created_at)),
-        subject=raw.subject,
-        description=raw.description,
+        created_at=_unix_time(raw.created_at),
+        updated_at=_unix_time(raw.updated_at),
+        subject=_readable(raw.subject),
+        description=_readable(raw.description),
         channel=_get(via, "channel") if via else None,
         submitter_id=raw.submitter_id,
         fields={int(_get(field, "id")): _get(field, "value") for field in raw.custom_fields or []},
@@ -224,6 +234,13 @@ def _get(holder: Any, name: str) -> Any:  # noqa: ANN401 - zenpy gives dicts in 
     return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
 
 
-def unix_time(stamp: str) -> float:
-    """Unix seconds of an RFC 3339 time."""
-    return datetime.fromisoformat(stamp).timestamp()
+def _unix_time(stamp: object) -> float | None:
+    try:
+        return datetime.fromisoformat(str(stamp)).timestamp()
+    except ValueError:
+        return None
+
+
+def _readable(text: str | None) -> str | None:
+    """Half a surrogate pair, from a text that was cut in the middle of an emoji, can be neither stored nor sent."""
+    return text if text is None else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -23,6 +23,10 @@ class RateLimited(TemporaryError):  # noqa: N818 - the state, as HTTP 429 names 
     """HTTP 429: a limit of the account, the endpoint or the number of jobs."""
 
 
+class UnreadableError(ZendeskError):
+    """A good status with an answer that is not what the API promises: a maintenance page, another proxy's greeting."""
+
+
 class PermanentError(ZendeskError):
     """The same call will fail again: a refused value, missing rights, a ticket that is gone."""
 

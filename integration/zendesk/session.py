@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,13 +23,13 @@ class OAuthSession(requests.Session):
 
     authorized = True
 
-    def __init__(self, config: settings.Zendesk, client_secret: str, store: Store, adapter: dict[str, Any]) -> None:
-        """Args: adapter: zenpy's own settings for ``HTTPAdapter``, its retries among them."""
+    def __init__(self, config: settings.Zendesk, client_secret: str, store: Store) -> None:
+        """Without retries of its own: zenpy's would make one silent server cost four timeouts."""
         super().__init__()
         base = config.url or f"https://{config.subdomain}.zendesk.com"
         self.auth = _ClientCredentials(base, config, client_secret, store)
         self.headers["User-Agent"] = "Presort"
-        self.mount("https://", LocalAdapter(config.url, **adapter) if config.url else HTTPAdapter(**adapter))
+        self.mount("https://", LocalAdapter(config.url) if config.url else HTTPAdapter())
         self.hooks["response"].append(_raise_rate_limited)
 
 
@@ -117,7 +118,9 @@ def _raise_rate_limited(response: requests.Response, **_: Any) -> None:  # noqa:
 
 
 def _retry_after(response: requests.Response) -> float | None:
+    """Seconds, at most an hour whatever the header says; None without one that is a number."""
     try:
-        return max(0.0, float(response.headers["Retry-After"]))
+        seconds = float(response.headers["Retry-After"])
     except (KeyError, ValueError):
         return None
+    return min(max(seconds, 0.0), 3600.0) if math.isfinite(seconds) else None

@@ -41,7 +41,8 @@ class Label(msgspec.Struct, frozen=True):
     Attributes:
         value: the Zendesk option's tag, written to the field as it stands here.
         name: what people read; ``A::B`` for a nested option.
-        threshold: smallest probability, in [0, 1], at which the category may be filled without asking.
+        threshold: smallest probability at which the category may be filled without asking; above 1 it never may, and
+            is only suggested.
         support: calibration examples behind the threshold; None when it was not calibrated.
     """
 

@@ -111,6 +111,9 @@ def test_another_event_type_is_ignored_with_a_reason(client: FlaskClient, store:
         (b'{"type": "zen:event-type:ticket.created", "id": "1", "detail": {"id": "abc"}}', "not a ticket id"),
         (b'{"ticket_id": "{{ticket.id}}"}', "not a ticket id"),
         (b'{"ticket_id": -3}', "not a ticket id"),
+        (b'{"ticket_id": "1_0"}', "not a ticket id"),
+        ('{"ticket_id": "\u0661\u0662"}'.encode(), "not a ticket id"),
+        (b'{"type": "zen:event-type:ticket.created", "id": "' + b"x" * 201 + b'", "detail": {"id": "1"}}', "id"),
         (b'{"ticket_id": 99999999999999999999999}', "not a ticket id"),
         (b"[" * 100_000, "nested too deeply"),
     ],
@@ -192,7 +195,7 @@ def test_when_redis_is_down_zendesk_is_told_to_come_again(config: Settings) -> N
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     ready = client.get("/readyz")
     assert ready.status_code == 503
-    assert set((ready.json or {})["failing"]) == {"redis", "queue", "workers"}
+    assert set((ready.json or {})["failing"]) == {"redis", "queue", "workers", "models"}
     assert client.get("/healthz").status_code == 200
     assert "presort_redis_up 0.0" in client.get("/metrics").text
 

@@ -11,7 +11,9 @@ import pytest
 
 from integration import messages
 from integration.messages import NewTicket
+from integration.publisher import publish
 from tests.worker.conftest import SURE, Desk
+from worker import deferred
 
 
 def counted(desk: Desk) -> dict[str, int]:
@@ -40,6 +42,38 @@ def test_after_a_crash_between_recording_and_writing_the_write_is_asked_for_agai
     desk.classify(ticket)
     desk.settle()
     assert desk.record(ticket).outcome == "filled"
+
+
+def test_a_ticket_whose_message_was_lost_is_published_again(desk: Desk) -> None:
+    """The transport takes a message and notes it in two steps; whoever dies between them loses it."""
+    lost, fresh = desk.file(), desk.file()
+    long_ago = time.time() - deferred.MISSED_AFTER_S - 1
+    desk.parts.store.mark_delivered("a", lost.ticket_id, long_ago, ["category"])
+    desk.parts.store.mark_delivered("b", fresh.ticket_id, time.time(), ["category"])
+    for _ in range(3):
+        deferred.resume(desk.parts)
+        assert desk.parts.store.depths()["tickets"] == 1
+    desk.parts.store.redis.delete(messages.TICKETS_QUEUE)
+    desk.classify(NewTicket(ticket_id=lost.ticket_id, received_at=long_ago))
+    desk.settle()
+    assert desk.record(lost).outcome == "filled"
+    assert set(desk.parts.store.unanswered(time.time(), 10)) == {fresh.ticket_id}
+
+
+def test_a_second_delivery_of_an_answered_ticket_is_not_missed(desk: Desk) -> None:
+    ticket = desk.file()
+    desk.classify(ticket)
+    desk.settle()
+    desk.parts.store.mark_delivered("again", ticket.ticket_id, 0.0, ["category"])
+    desk.classify(ticket)
+    assert desk.parts.store.unanswered(time.time(), 10) == {}
+
+
+def test_nothing_counts_as_lost_while_something_waits(desk: Desk) -> None:
+    desk.parts.store.mark_delivered("a", 1, 0.0, ["category"])
+    publish(desk.parts.celery, messages.CLASSIFY, desk.file())
+    deferred.resume(desk.parts)
+    assert desk.parts.store.depths()["tickets"] == 1
 
 
 def test_a_trigger_tells_the_id_and_the_worker_reads_the_ticket(desk: Desk) -> None:
@@ -109,9 +143,8 @@ def test_a_poisonous_ticket_is_parked_alone(
 
 
 def test_only_confident_answers_count_for_alerts(desk: Desk) -> None:
-    desk.classify(desk.file("Hello", "Hello, I have a question. Thank you."))
-    unsure = desk.parts.store.funnel()
-    assert unsure["decided"] == 1
-    assert sum(counted(desk).values()) <= 1
-    desk.classify(desk.file())
-    assert counted(desk)[SURE[2]] == 1
+    sure, unsure = desk.file(), desk.file("Hello", "Hello, I have a question. Thank you.")
+    desk.classify(sure, unsure)
+    confidence, threshold = (getattr(desk.record(unsure).decision, name) for name in ("confidence", "threshold"))
+    assert confidence < threshold
+    assert counted(desk) == {SURE[2]: 1}

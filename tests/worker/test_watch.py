@@ -16,7 +16,7 @@ import pytest
 from integration import settings
 from integration.store import Store
 from tests.worker.conftest import SURE, Desk
-from worker import notify, watch
+from worker import watch
 from worker.notify import channel
 from worker.notify.errors import SendError
 from worker.parts import Parts
@@ -75,13 +75,15 @@ class Past:
         self._labels = [label.value for label in parts.predictors["category"].manifest.labels]
         self._rng = np.random.default_rng(7)
         self.now = time.time() // TICK * TICK
+        self.rate = 0.5
 
     def pass_minutes(self, minutes: int, *, spike: float = 1.0) -> None:
-        """Half a ticket a minute in every category, ``spike`` times as many in one."""
+        """``rate`` tickets a minute in every category, ``spike`` times as many in one."""
         pipe = self._store.redis.pipeline(transaction=False)
+        pipe.set("presort:counting_since:category", int(self.now // TICK), nx=True)
         for _ in range(minutes):
             for label in self._labels:
-                rate = 0.5 * (spike if label == CATEGORY else 1)
+                rate = self.rate * (spike if label == CATEGORY else 1)
                 if count := int(self._rng.poisson(rate)):
                     pipe.hincrby(f"presort:count:category:{int(self.now // TICK)}", label, count)
             self.now += TICK
@@ -140,7 +142,7 @@ def test_a_channel_that_fails_is_told_again(watched: Parts, past: Past, sink: Si
     past.pass_minutes(10, spike=12)
     sink.status = 503
     watch.watch(watched, past.now)
-    assert next(iter(watched.store.alerts().values())).told is None
+    assert next(iter(watched.store.alerts().values())).told == {}
     sink.status = 200
     watch.watch(watched, past.now)
     watch.watch(watched, past.now)
@@ -171,9 +173,9 @@ def test_a_url_nobody_understands_is_said_and_not_tried_for_ever(watched: Parts,
     past.pass_minutes(10, spike=12)
     watch.watch(watched, past.now)
     (alert,) = watched.store.alerts().values()
-    assert alert.told == "firing"
+    assert set(alert.told.values()) == {"firing"}
     with pytest.raises(SendError, match="PRESORT_ALERT_URLS") as caught:
-        channel.send(watched.config.alert_urls, alert)
+        channel.send("nonsense://x", alert)
     assert caught.value.permanent
     assert sink.heard == []
 
@@ -183,5 +185,31 @@ def test_without_channels_alerts_are_only_shown(watched: Parts, past: Past) -> N
     past.pass_minutes(MINUTES)
     past.pass_minutes(10, spike=12)
     watch.watch(watched, past.now)
-    notify.tell(watched)
-    assert len(watched.store.alerts()) == 1
+    assert [alert.told for alert in watched.store.alerts().values()] == [{}]
+
+
+def test_one_broken_channel_is_no_other_channels_business(watched: Parts, past: Past, sink: Sink) -> None:
+    """The good one hears each state once, however often the broken one is tried."""
+    broken = Sink()
+    broken.status = 404
+    watched.config = msgspec.structs.replace(watched.config, alert_urls=(broken.url, sink.url))
+    past.pass_minutes(MINUTES)
+    for spike in [12] * 10 + [1] * 60:
+        past.pass_minutes(1, spike=spike)
+        watch.watch(watched, past.now)
+    assert [one["type"] for one in sink.heard] == ["warning", "success"]
+    assert watched.store.alerts() == {}, "closed when the broken channel's time was up"
+    broken.server.shutdown()
+    broken.server.server_close()
+
+
+def test_sparse_counts_are_looked_at_every_minute(watched: Parts, past: Past, sink: Sink) -> None:
+    """The minute a day ago may have had no ticket; history is measured by time, not by what it holds."""
+    watched.config = msgspec.structs.replace(watched.config, spikes=settings.Spikes(late_ticks=0))
+    past.pass_minutes(1)
+    past.rate = 0.02
+    past.pass_minutes(1600)
+    for _ in range(25):
+        past.pass_minutes(1, spike=100)
+        watch.watch(watched, past.now)
+    assert [one["type"] for one in sink.heard] == ["warning"]

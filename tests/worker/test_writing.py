@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 import pytest
 
 from integration import messages
-from integration.messages import Decision
-from integration.simulator.config import SimulatorConfig
+from integration.messages import Decision, Writes
 from tests.worker.conftest import ACCOUNT, SURE, Desk
 from worker import writing
 
@@ -167,8 +168,9 @@ def test_while_zendesk_is_down_decisions_wait(desk: Desk) -> None:
     desk.zendesk.post("/simulator/faults", {"down": True})
     desk.classify(*tickets)
     desk.work()
-    assert desk.parts.store.depths()["deferred"] == 1
+    assert desk.parts.store.depths()["deferred"] == 3
     assert desk.record(tickets[0]).outcome is None
+    assert desk.parts.store.updates_held() > 0
     desk.zendesk.post("/simulator/faults", {})
     _hasten(desk)
     desk.settle()
@@ -204,7 +206,7 @@ def test_an_update_that_fails_for_ever_is_parked(desk: Desk) -> None:
     """A bot that edits the ticket all the time must not keep a message going round."""
     ticket = desk.file()
     desk.parts.store.record([_decision(desk, ticket.ticket_id)], tick_s=60)
-    tired = msgspec.structs.replace(_decision(desk, ticket.ticket_id), attempts=writing.TRIES - 1)
+    tired = msgspec.structs.replace(_decision(desk, ticket.ticket_id), collisions=writing.TRIES - 1)
     stale = desk.parts.zendesk.show_many([ticket.ticket_id])
     desk.zendesk.clock.advance(5)
     desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/agent", {ACCOUNT.model_title: "touched"})
@@ -257,16 +259,131 @@ def test_an_expired_token_is_renewed_once(desk: Desk) -> None:
     assert desk.parts.store.token(ACCOUNT.client_id) != "stale"
 
 
-def test_the_simulators_defaults_are_the_fields_used_here() -> None:
-    """The demo and these tests read fields by the titles the simulator seeds."""
-    assert ACCOUNT.category_title == SimulatorConfig().category_title
+def test_a_decision_that_ended_is_not_written_again(desk: Desk) -> None:
+    """The agent cleared the field; the same message again must not fill it."""
+    ticket = desk.file()
+    decision = _decision(desk, ticket.ticket_id)
+    writing.write(desk.parts, [decision], has_slot=True)
+    desk.zendesk.clock.advance(5)
+    cleared = {CATEGORY: None, PREDICTED: None, ACCOUNT.confidence_title: None, ACCOUNT.model_title: None}
+    desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/agent", cleared)
+    writing.write(desk.parts, [decision], has_slot=True)
+    assert desk.fields(ticket)[CATEGORY] is None
+
+
+def test_two_workers_write_a_decision_once(desk: Desk) -> None:
+    ticket = desk.file()
+    decision = _decision(desk, ticket.ticket_id)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: writing.write(desk.parts, [decision], has_slot=True), range(8)))
+    assert desk.zendesk.get("/simulator/summary")["updates"] == 1
+    _hasten(desk)
+    desk.settle()
+    assert desk.zendesk.get("/simulator/summary")["updates"] == 1
+
+
+def test_a_ticket_edited_this_second_is_left_to_settle(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``updated_at`` counts seconds: within one, a safe update does not notice the person who came between."""
+    ticket = desk.file()
+    desk.zendesk.clock.advance(-60)
+    created = desk.file()
+    desk.zendesk.clock.offset_s = 0
+    desk.zendesk.post(f"/simulator/tickets/{created.ticket_id}/agent", {ACCOUNT.model_title: "touched"})
+    show_many = desk.parts.zendesk.show_many
+
+    def read_then_edit(ids: list[int]) -> object:
+        found = show_many(ids)
+        monkeypatch.undo()
+        desk.zendesk.post(f"/simulator/tickets/{created.ticket_id}/agent", {CATEGORY: "delivery_delay"})
+        return found
+
+    monkeypatch.setattr(desk.parts.zendesk, "show_many", read_then_edit)
+    desk.classify(ticket, created)
+    desk.settle(12)
+    assert desk.record(ticket).outcome == "filled"
+    assert desk.fields(created)[CATEGORY] == "delivery_delay"
+    assert desk.record(created).reason == "person_set_it"
+
+
+def test_a_silent_zendesk_is_asked_once_not_by_every_batch(desk: Desk) -> None:
+    """Who asks waits for the time-out; while it holds, everybody else puts aside at once."""
+    tickets = [desk.file() for _ in range(250)]
+    desk.parts.config = msgspec.structs.replace(
+        desk.parts.config, zendesk=msgspec.structs.replace(desk.parts.config.zendesk, timeout_s=0.5)
+    )
+    desk.zendesk.post("/simulator/faults", {"slow": 30})
+    began = time.monotonic()
+    writing.write(desk.parts, [_decision(desk, one.ticket_id) for one in tickets], has_slot=True)
+    assert time.monotonic() - began < 3
+    desk.zendesk.post("/simulator/faults", {})
+    assert desk.parts.store.waiting(messages.WRITE) == 250
+
+
+def test_outages_do_not_count_as_failures_of_the_ticket(desk: Desk) -> None:
+    ticket = desk.file()
+    patient = msgspec.structs.replace(_decision(desk, ticket.ticket_id), attempts=50)
+    desk.zendesk.post("/simulator/faults", {"down": True})
+    writing.write(desk.parts, [patient], has_slot=True)
+    assert desk.parts.store.parked() == []
+    desk.zendesk.post("/simulator/faults", {})
+    _hasten(desk)
+    desk.settle()
+    assert desk.record(ticket).outcome == "filled"
+
+
+def test_without_fields_of_our_own_there_may_be_nothing_to_write(desk: Desk) -> None:
+    (classifier,) = desk.parts.config.classifiers
+    bare = msgspec.structs.replace(classifier, prediction_field_id=None, confidence_field_id=None, model_field_id=None)
+    desk.parts.config = msgspec.structs.replace(desk.parts.config, classifiers=(bare,))
+    ticket, other = desk.file(), desk.file()
+    unoffered = msgspec.structs.replace(_decision(desk, ticket.ticket_id), category="no_such_option")
+    unsure = msgspec.structs.replace(_decision(desk, other.ticket_id), action="suggest", reason="below_threshold")
+    writing.write(desk.parts, [unoffered, unsure], has_slot=True)
+    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", "option_missing")
+    assert (desk.record(other).outcome, desk.record(other).reason) == ("left_alone", "nothing_to_write")
+
+
+def test_one_classifiers_wrong_field_does_not_stop_another(desk: Desk) -> None:
+    (classifier,) = desk.parts.config.classifiers
+    broken = msgspec.structs.replace(classifier, name="topic", field_id=999)
+    desk.parts.config = msgspec.structs.replace(desk.parts.config, classifiers=(classifier, broken))
+    ticket, other = desk.file(), desk.file()
+    lost = msgspec.structs.replace(_decision(desk, other.ticket_id), classifier="topic")
+    writing.write(desk.parts, [_decision(desk, ticket.ticket_id), lost], has_slot=True)
+    assert desk.record(ticket).outcome == "filled"
+    (parked,) = desk.parts.store.parked()
+    assert "field 999 does not exist" in parked.reason
+
+
+def test_a_single_ticket_closed_between_reading_and_writing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = desk.file()
+    show_many = desk.parts.zendesk.show_many
+
+    def read_then_close(ids: list[int]) -> object:
+        found = show_many(ids)
+        monkeypatch.undo()
+        desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/close")
+        return found
+
+    monkeypatch.setattr(desk.parts.zendesk, "show_many", read_then_close)
+    desk.classify(ticket)
+    desk.settle()
+    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", "ticket_closed")
+
+
+def test_an_unreadable_waiting_message_is_parked_and_the_others_go_on(desk: Desk) -> None:
+    ticket = desk.file()
+    desk.parts.store.defer(messages.WRITE, [{"decisions": [{"id": 5}]}], delay_s=-9, reason="x")
+    writes = Writes(decisions=(_decision(desk, ticket.ticket_id),)).to_json()
+    desk.parts.store.defer(messages.WRITE, [writes], delay_s=-1, reason="x")
+    desk.settle()
+    assert desk.record(ticket).outcome == "filled"
+    assert len(desk.parts.store.parked()) == 1
 
 
 def _decision(desk: Desk, ticket_id: int) -> Decision:
     """What triage says of the sure ticket."""
-    subject, description, category = SURE
-    assert subject
-    assert description
+    category = SURE[2]
     return Decision(
         id=f"decision-{ticket_id}",
         ticket_id=ticket_id,
@@ -291,6 +408,7 @@ def _history(desk: Desk, ticket_id: int) -> list[dict[str, Any]]:
 
 def _hasten(desk: Desk) -> None:
     """Make what waits due now."""
+    desk.parts.store.redis.delete("presort:updates_held")
     for task in messages.QUEUES:
         for member in desk.parts.store.redis.zrange(f"presort:later:{task}", 0, -1):
             desk.parts.store.redis.zadd(f"presort:later:{task}", {str(member): 0})

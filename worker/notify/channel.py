@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
 from datetime import datetime
 
 from integration.store import Alert
 from worker.notify.errors import SendError
 
+# Apprise logs a URL it does not understand whole, token and all, and at DEBUG what it sends, subjects and all.
+logging.getLogger("apprise").setLevel(logging.CRITICAL)
 
-def send(urls: Sequence[str], alert: Alert) -> None:
-    """Send one alert's present state to every URL; nothing happens without URLs.
+
+def send(url: str, alert: Alert) -> None:
+    """Send one alert's present state to one channel.
 
     Raises:
-        SendError: permanent when a URL cannot be understood, else temporary: Apprise says only that one failed.
+        SendError: permanent when Apprise does not understand the URL, else temporary: it says only that it failed.
     """
-    if not urls:
-        return
     import apprise  # noqa: PLC0415 - takes half a second to import, and most processes never send
 
     sender = apprise.Apprise()
-    for url in urls:
-        sender.add(url)
-    if len(sender) < len(urls):
+    if not sender.add(url):
         raise SendError("PRESORT_ALERT_URLS holds a URL that Apprise does not understand", permanent=True)
     kind = apprise.NotifyType.WARNING if alert.state == "firing" else apprise.NotifyType.SUCCESS
     if not sender.notify(title=title(alert), body=body(alert), notify_type=kind):
-        raise SendError("a channel refused it or did not answer", permanent=False)
+        raise SendError("it was refused, or nobody answered", permanent=False)
 
 
 def title(alert: Alert) -> str:

@@ -1,0 +1,71 @@
+"""Rows as the arrays that learning needs, and back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from model_export.dataset.rows import Dataset, Row, Split, Task
+
+
+def assemble(
+    parts: Mapping[str, Sequence[Row]], labels: Sequence[str], names: Mapping[str, str], task: Task
+) -> Dataset:
+    """A data set of rows that are already split.
+
+    Args:
+        parts: ``train``, ``calibration`` and ``test``.
+        labels: every label that occurs, sorted.
+        names: label to the name people read; what is missing is its own name, what is not in ``labels`` is ignored.
+        task: for ``single`` every row has one label.
+    """
+    number = {label: index for index, label in enumerate(labels)}
+    return Dataset(
+        task=task,
+        labels=tuple(labels),
+        names={label: names.get(label, label) for label in labels},
+        train=_arrays(parts["train"], number, task),
+        calibration=_arrays(parts["calibration"], number, task),
+        test=_arrays(parts["test"], number, task),
+        fingerprint=fingerprint([row for part in parts.values() for row in part]),
+    )
+
+
+def rows_of(split: Split, labels: Sequence[str]) -> list[Row]:
+    """The rows that a split was made of."""
+    several = split.targets.ndim == 2
+    return [
+        Row(
+            ticket_id=ticket_id,
+            created_at=float(at),
+            text=text,
+            labels=tuple(labels[int(index)] for index in (np.flatnonzero(target) if several else [target])),
+            weight=float(weight),
+        )
+        for text, target, weight, at, ticket_id in zip(*split, strict=True)
+    ]
+
+
+def fingerprint(rows: Sequence[Row]) -> str:
+    """SHA-256 (hex) over ids, texts and labels, in whatever order the rows come."""
+    lines = sorted(msgspec.json.encode((row.ticket_id, row.text, row.labels)) for row in rows)
+    return hashlib.sha256(b"\n".join(lines)).hexdigest()
+
+
+def _arrays(rows: Sequence[Row], number: Mapping[str, int], task: Task) -> Split:
+    if task == "single":
+        targets = np.array([number[row.labels[0]] for row in rows], dtype=np.int64)
+    else:
+        targets = np.zeros((len(rows), len(number)), dtype=np.int64)
+        for target, row in zip(targets, rows, strict=True):
+            target[[number[label] for label in row.labels]] = 1
+    return Split(
+        texts=[row.text for row in rows],
+        targets=targets,
+        weights=np.array([row.weight for row in rows], dtype=np.float32),
+        created_at=np.array([row.created_at for row in rows], dtype=np.float64),
+        ticket_ids=[row.ticket_id for row in rows],
+    )

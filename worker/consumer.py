@@ -1,0 +1,62 @@
+"""Celery's consumer, with what it cannot make a task of parked instead of logged and dropped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.consumer import Consumer
+from kombu.message import Message
+
+from worker.batching import Park
+
+log = logging.getLogger("presort.worker")
+
+Timer = tuple[float, Callable[[], None]]
+"""Seconds between calls, and what is called."""
+
+
+def consumer_class(park: Park) -> type[Consumer]:
+    """A consumer that parks messages of unknown tasks and of no form.
+
+    Celery would write such a message into the log, ticket text and all, and drop it. An unknown task is what an old
+    worker sees while a new release rolls out.
+    """
+
+    class ParkingConsumer(Consumer):
+        def on_unknown_message(self, body: Any, message: Message) -> None:  # noqa: ANN401, ARG002 - Celery's signature
+            _refuse(message, "not a message of Celery's")
+
+        def on_unknown_task(self, body: Any, message: Message, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's signature
+            _refuse(message, "a task this release does not know")
+
+        def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's signature
+            _refuse(message, f"an unreadable message: {exc}")
+
+        def on_decode_error(self, message: Message, exc: Exception) -> None:
+            _refuse(message, f"an undecodable message: {type(exc).__name__}")
+
+    def _refuse(message: Message, reason: str) -> None:
+        task = str((message.headers or {}).get("task", "?"))
+        log.error("%s: message parked: %s", task, reason)
+        park(task, message.body, reason)
+        message.ack()  # type: ignore[no-untyped-call]  # kombu leaves it untyped
+
+    return ParkingConsumer
+
+
+def repeating(timers: Sequence[Timer]) -> type[bootsteps.StartStopStep]:
+    """A step of the consumer that starts timers with every connection: Celery forgets them when one breaks."""
+
+    class Repeating(bootsteps.StartStopStep):
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def start(self, parent: Consumer) -> None:
+            """A connection is made."""
+            for seconds, call in timers:
+                call()
+                parent.timer.call_repeatedly(seconds, call)
+
+    return Repeating
