@@ -7,6 +7,7 @@ import click
 from model_export.commands.check import check
 from model_export.commands.dataset import dataset
 from model_export.commands.registry import list_versions, promote, publish, rollback
+from model_export.commands.train import train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,5 +16,5 @@ def main() -> None:
     """Make and examine the models that sort tickets."""
 
 
-for _command in (dataset, check, publish, promote, rollback, list_versions):
+for _command in (dataset, train, check, publish, promote, rollback, list_versions):
     main.add_command(_command)

@@ -28,6 +28,7 @@ def pack(
     graphs: Mapping[str, Path],
     reference: Path,
     candidates: Iterable[list[int]],
+    report: Path | None = None,
 ) -> Manifest:
     """Write a bundle folder.
 
@@ -38,6 +39,7 @@ def pack(
         graphs: ONNX files by the name they get in the bundle, such as ``model.int8.onnx``.
         reference: the float32 graph, whose answers become the golden ones.
         candidates: token sequences with special tokens, some hundred; the first 64 with a clear answer become golden.
+        report: a folder to copy to ``report/``.
 
     Returns:
         The manifest as written.
@@ -55,6 +57,8 @@ def pack(
     shutil.copyfile(tokenizer, aside / TOKENIZER)
     for name, graph in graphs.items():
         shutil.copyfile(graph, aside / name)
+    if report is not None:
+        shutil.copytree(report, aside / "report")
     _write_golden(aside / GOLDEN, reference, candidates)
     manifest = msgspec.structs.replace(manifest, files=describe_files(aside))
     write_manifest(aside, manifest)
