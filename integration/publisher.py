@@ -43,6 +43,7 @@ def create_celery(name: str, redis_url: str, *, timeout_s: float = 5) -> Celery:
             "unacked_key": "presort:unacked",
             "unacked_index_key": "presort:unacked_index",
             "unacked_mutex_key": "presort:unacked_mutex",
+            "unacked_mutex_expire": 15,  # whoever is killed while looking must not stop the others from it
             "keyprefix_queue": "presort:binding.%s",
             "keyprefix_fanout": "presort:fanout.{db}.",
             "socket_timeout": timeout_s,

@@ -245,19 +245,21 @@ class Store:
         pipe.expire(_funnel_key(), FUNNEL_TTL)
         pipe.execute()
 
-    def unanswered(self, until: float, limit: int) -> dict[int, float]:
-        """Ticket id to the Unix time of its webhook, for tickets that came before ``until`` and have no outcome."""
+    def unanswered(self, until: float, limit: int) -> list[tuple[int, str, float]]:
+        """(ticket id, classifier, Unix time of the webhook) of what came before ``until`` and has no outcome."""
         rows = self.redis.zrangebyscore("presort:unanswered", "-inf", until, start=0, num=limit, withscores=True)
-        return {int(str(member).partition(":")[0]): float(at) for member, at in cast("list[tuple[str, float]]", rows)}
+        parts = [(*str(member).partition(":"), at) for member, at in cast("list[tuple[str, float]]", rows)]
+        return [(int(ticket_id), name, float(at)) for ticket_id, _, name, at in parts]
 
     def answered(self, tickets: Sequence[tuple[int, str]]) -> None:
         """Nothing more will come of these (ticket id, classifier) by itself."""
         if tickets:
             self.redis.zrem("presort:unanswered", *(f"{ticket_id}:{name}" for ticket_id, name in tickets))
 
-    def asked_again(self, ticket_id: int, classifiers: Sequence[str], now: float) -> None:
-        """A ticket was published once more; it is not missed again before its time."""
-        self.redis.zadd("presort:unanswered", {f"{ticket_id}:{name}": now for name in classifiers}, xx=True)
+    def asked_again(self, tickets: Sequence[tuple[int, str]], now: float) -> None:
+        """These (ticket id, classifier) were looked after; they are not missed again before their time."""
+        if tickets:
+            self.redis.zadd("presort:unanswered", {f"{ticket_id}:{name}": now for ticket_id, name in tickets}, xx=True)
 
     def funnel(self, day: datetime | None = None) -> dict[str, int]:
         """Counts by step for a UTC day, today by default."""
@@ -367,6 +369,10 @@ class Store:
         pipe.hincrby(_funnel_key(), "parked_messages", 1)
         pipe.execute()
 
+    def drop_parked(self, parked_id: str) -> None:
+        """Forget a parked message."""
+        self.redis.hdel("presort:parked", parked_id)
+
     def parked(self) -> list[Parked]:
         """Everything parked, oldest first."""
         rows = [msgspec.convert(json.loads(raw), Parked) for raw in self.redis.hvals("presort:parked")]
@@ -417,7 +423,9 @@ class Store:
         self.redis.hset("presort:alerts", _alert_key(alert), msgspec.json.encode(alert).decode())
 
     def close_alert(self, alert: Alert) -> None:
-        """Move an alert to the log."""
+        """Move an alert to the log, without its samples' subjects: no ticket text is kept for later."""
+        samples = tuple(msgspec.structs.replace(one, subject=None) for one in alert.samples)
+        alert = msgspec.structs.replace(alert, samples=samples)
         pipe = self.redis.pipeline()
         pipe.hdel("presort:alerts", _alert_key(alert))
         pipe.lpush("presort:alert_log", msgspec.json.encode(alert).decode())
@@ -519,8 +527,9 @@ class Store:
         return max(0, int(self.redis.pttl("presort:updates_held"))) / 1000
 
     def hold_updates(self, seconds: float) -> None:
-        """Zendesk said to wait: no process updates a ticket for so long."""
-        self.redis.set("presort:updates_held", 1, px=max(1, int(seconds * 1000)))
+        """Zendesk said to wait, or does not answer: no process updates a ticket for so long. Never shortens a hold."""
+        if seconds > self.updates_held():
+            self.redis.set("presort:updates_held", 1, px=max(1, int(seconds * 1000)))
 
 
 def _is_confident(decision: Decision) -> bool:

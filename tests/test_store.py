@@ -10,7 +10,7 @@ import pytest
 
 from integration import messages
 from integration.messages import Decision
-from integration.store import Alert, Store
+from integration.store import Alert, Sample, Store
 
 
 def decision(ticket_id: int = 1, **more: object) -> Decision:
@@ -62,14 +62,19 @@ def test_a_decision_is_recorded_and_counted_once(store: Store) -> None:
 def test_a_ticket_is_missed_until_it_has_an_outcome(store: Store) -> None:
     store.mark_delivered("x", 7, 600.0, ["category", "topic"])
     store.mark_delivered("y", 8, 900.0, ["category"])
-    assert store.unanswered(700.0, 10) == {7: 600.0}
-    store.asked_again(7, ["category", "topic"], 1000.0)
-    store.asked_again(9, ["category"], 1000.0)
-    assert store.unanswered(2000.0, 10) == {8: 900.0, 7: 1000.0}
+    assert store.unanswered(700.0, 10) == [(7, "category", 600.0), (7, "topic", 600.0)]
+    store.asked_again([(7, "category"), (7, "topic"), (9, "category")], 1000.0)
+    assert store.unanswered(2000.0, 10) == [(8, "category", 900.0), (7, "category", 1000.0), (7, "topic", 1000.0)]
     store.finish([(decision(7), "filled", "confident"), (decision(8), "left_alone", "no_text")])
-    assert store.unanswered(2000.0, 10) == {7: 1000.0}, "the other classifier has not answered"
+    assert store.unanswered(2000.0, 10) == [(7, "topic", 1000.0)]
     store.answered([(7, "topic")])
-    assert store.unanswered(2000.0, 10) == {}
+    assert store.unanswered(2000.0, 10) == []
+
+
+def test_a_hold_is_never_shortened(store: Store) -> None:
+    store.hold_updates(60)
+    store.hold_updates(5)
+    assert store.updates_held() > 50
 
 
 def test_an_unsure_decision_is_recorded_but_not_counted(store: Store) -> None:
@@ -192,9 +197,11 @@ def test_an_alert_moves_to_the_log(store: Store) -> None:
     store.open_alert(alert())
     store.save_alert(alert(observed=12))
     assert store.alerts()["category/refund"].observed == 12
-    store.close_alert(alert(state="resolved"))
+    store.close_alert(alert(state="resolved", samples=(Sample(ticket_id=1, url="u", subject="My card"),)))
     assert store.alerts() == {}
-    assert [one.state for one in store.alert_log()] == ["resolved"]
+    (ended,) = store.alert_log()
+    assert ended.state == "resolved"
+    assert [one.subject for one in ended.samples] == [None], "no ticket text is kept for later"
 
 
 def test_a_lock_is_held_by_one_and_freed(store: Store) -> None:

@@ -17,7 +17,7 @@ from integration.zendesk.errors import PermanentError, TemporaryError, Unreadabl
 from worker import shadow
 from worker.parts import Parts
 from worker.triage import leave, triage
-from worker.writing import TRIES, growing_delay
+from worker.writing import HOLD_S, TRIES, growing_delay
 
 log = logging.getLogger("presort.classifying")
 
@@ -75,6 +75,8 @@ def _put_aside(parts: Parts, ticket: NewTicket, error: ZendeskError) -> None:
         return
     asked = error.retry_after if isinstance(error, TemporaryError) else None
     delay = growing_delay(ticket.attempts) if asked is None else asked
+    if isinstance(error, TemporaryError):
+        parts.store.hold_updates(min(delay, HOLD_S))
     again = msgspec.structs.replace(ticket, attempts=ticket.attempts + 1)
     parts.store.defer(messages.CLASSIFY, [again.to_json()], delay_s=delay, reason=str(error))
 
@@ -115,12 +117,13 @@ def _decide(
 
 
 def _own_user_id(parts: Parts) -> int | None:
-    """Asked of Zendesk until it is known, never while Zendesk is silent: an outage must not stop the sorting."""
-    if "own_user_id" not in parts.__dict__ and parts.store.updates_held() > 0:
+    """Asked of Zendesk until it is known, once a minute at most: an outage must not stop the sorting."""
+    unknown = "own_user_id" not in parts.__dict__
+    if unknown and (time.monotonic() < parts.ask_again_at or parts.store.updates_held() > 0):
         return None
     try:
         return parts.own_user_id
     except ZendeskError as error:
         log.warning("cannot tell our own tickets from others yet: %s", error)
-        parts.store.hold_updates(growing_delay(0))
+        parts.ask_again_at = time.monotonic() + 60
         return None

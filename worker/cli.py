@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import NoReturn
 
 import click
+from redis.exceptions import RedisError
 
 from integration import messages, settings
 from model_export.bundle.channels import RegistryError
@@ -21,6 +22,9 @@ for _chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
     logging.getLogger(_chatty).setLevel(logging.WARNING)
 
 
+LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
 @click.group()
 @click.version_option(package_name="presort")
 def main() -> None:
@@ -28,7 +32,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--loglevel", default="INFO", show_default=True)
+@click.option("--loglevel", default="INFO", show_default=True, type=click.Choice(LEVELS, case_sensitive=False))
 def run(loglevel: str) -> None:
     """Run one worker: one process, one thread. For more speed run more of them.
 
@@ -67,7 +71,7 @@ def run(loglevel: str) -> None:
 
 
 @main.command()
-@click.option("--loglevel", default="INFO", show_default=True)
+@click.option("--loglevel", default="INFO", show_default=True, type=click.Choice(LEVELS, case_sensitive=False))
 def beat(loglevel: str) -> None:
     """Send the periodic messages; run exactly one.
 
@@ -95,9 +99,13 @@ def show_shadow() -> None:
     Example: presort-worker shadow
     """
     parts = _parts()
-    for classifier in parts.config.classifiers:
-        found = parts.store.shadows(classifier.name)
-        click.echo("\n\n".join(shadow.table(one) for one in found) or f"{classifier.name}: no staged model was asked")
+    try:
+        for classifier in parts.config.classifiers:
+            found = parts.store.shadows(classifier.name)
+            nothing = f"{classifier.name}: no staged model was asked"
+            click.echo("\n\n".join(shadow.table(one) for one in found) or nothing)
+    except RedisError as error:
+        _fail(error)
 
 
 def _parts() -> Parts:

@@ -17,7 +17,7 @@ from worker.writing import take_slot
 log = logging.getLogger("presort.worker")
 
 MISSED_AFTER_S = VISIBILITY_TIMEOUT_S + 15
-"""A message is never on its way longer than this while nothing waits anywhere."""
+"""A message is never on its way longer than this while its queue is empty."""
 
 AT_ONCE = 500
 """Messages a second at most, so that a great backlog does not hold this worker."""
@@ -43,13 +43,25 @@ def _publish_missed(parts: Parts, now: float) -> None:
     Celery's Redis transport takes a message from its list and notes it as unacknowledged in two steps. A worker that is
     killed, or a connection that breaks, between them loses it.
     """
-    depths = parts.store.depths()
-    if depths["tickets"] or depths["writes"] or depths["deferred"]:
+    if parts.store.depths()["tickets"] or parts.store.waiting(messages.CLASSIFY):
         return
-    for ticket_id, received_at in parts.store.unanswered(now - MISSED_AFTER_S, AT_ONCE).items():
+    names = {one.name for one in parts.config.classifiers}
+    missed = parts.store.unanswered(now - MISSED_AFTER_S, AT_ONCE)
+    parts.store.answered([(ticket_id, name) for ticket_id, name, _ in missed if name not in names])
+    known = [one for one in missed if one[1] in names]
+    lost = {ticket_id: at for ticket_id, name, at in known if _is_lost(parts, ticket_id, name)}
+    for ticket_id, received_at in lost.items():
         log.warning("ticket %d: its message was lost, published again", ticket_id)
         publish(parts.celery, messages.CLASSIFY, NewTicket(ticket_id=ticket_id, received_at=received_at))
-        parts.store.asked_again(ticket_id, [one.name for one in parts.config.classifiers], now)
+    parts.store.asked_again([(ticket_id, name) for ticket_id, name, _ in known], now)
+
+
+def _is_lost(parts: Parts, ticket_id: int, classifier: str) -> bool:
+    """Whether nobody can be holding it: a decided ticket may wait for its write for as long as Zendesk is away."""
+    if parts.store.ticket(ticket_id, classifier) is None:
+        return True
+    waiting = parts.store.waiting(messages.WRITE) + parts.store.waiting(messages.CONFIRM)
+    return not waiting and not parts.store.depths()["writes"]
 
 
 def _resume_writes(parts: Parts) -> bool:

@@ -109,6 +109,9 @@ class Models:
             except RegistryError as error:
                 log.warning("%s: %s", one.classifier, error)
                 continue
+            except Exception:  # whatever it was, the other classifiers are looked after, and the old model serves
+                log.exception("%s: looking for a new model failed", one.classifier)
+                continue
             published()
             one.channels = channels
 

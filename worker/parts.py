@@ -23,6 +23,7 @@ class Parts:
     """Settings, connections and models of one process; connections are made when first used."""
 
     config: Settings
+    ask_again_at: float = 0.0  # time.monotonic(); see classifying._own_user_id
 
     @cached_property
     def store(self) -> Store:

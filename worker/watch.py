@@ -48,6 +48,10 @@ def watch(parts: Parts, now: float) -> None:
         for classifier in parts.config.classifiers:
             _look(parts, classifier, now)
             prolong()
+        names = {one.name for one in parts.config.classifiers}
+        for alert in parts.store.alerts().values():
+            if alert.classifier not in names and alert.state == "firing":  # nobody counts for it any longer
+                parts.store.save_alert(msgspec.structs.replace(alert, state="resolved", resolved_at=now))
         notify.tell(parts, now, prolong)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 import msgspec
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from integration import messages
 from integration.messages import Decision, Job, Writes
@@ -15,6 +18,7 @@ from integration.settings import Classifier
 from integration.zendesk.client import BULK, Ticket, Update
 from integration.zendesk.errors import (
     Conflict,
+    NoAccess,
     NotFound,
     PermanentError,
     RateLimited,
@@ -35,6 +39,9 @@ TRIES = 10
 CLAIMED_S = 10.0
 """After which a decision that another worker is writing is looked at again."""
 
+HOLD_S = 30.0
+"""At most, for everybody, when Zendesk does not say how long."""
+
 SETTLE_S = 2.0
 """A ticket edited more recently than this is left to settle."""
 
@@ -54,10 +61,10 @@ def write(parts: Parts, decisions: Sequence[Decision], *, has_slot: bool) -> Non
     """
     by_ticket = {(one.ticket_id, one.classifier): one for one in _of_known_classifiers(parts, decisions)}
     waiting = parts.store.unfinished(list(by_ticket.values()))
-    for start in range(0, len(waiting), BULK):
-        chunk = parts.store.claim(waiting[start : start + BULK])
+    for batch in _chunks(waiting):
+        chunk = parts.store.claim(batch)
         taken = {one.id for one in chunk}
-        others = [one for one in waiting[start : start + BULK] if one.id not in taken]
+        others = [one for one in batch if one.id not in taken]
         _defer(parts, others, CLAIMED_S, "being written by another worker")
         if not chunk:
             continue
@@ -69,6 +76,13 @@ def write(parts: Parts, decisions: Sequence[Decision], *, has_slot: bool) -> Non
             _guarded(parts, chunk, partial(_write_chunk, parts, chunk))
 
 
+def _chunks(decisions: Sequence[Decision]) -> Iterator[list[Decision]]:
+    """Full requests; but what failed more than twice goes alone, so that it takes nobody along."""
+    well = [one for one in decisions if one.collisions <= CONFLICTS_AT_ONCE]
+    yield from ([one] for one in decisions if one.collisions > CONFLICTS_AT_ONCE)
+    yield from (well[start : start + BULK] for start in range(0, len(well), BULK))
+
+
 def take_slot(parts: Parts) -> float:
     """Charge the account's update budget for one request; the seconds to wait when it is spent, else 0."""
     return parts.store.take_update(parts.config.zendesk.updates_per_minute * parts.config.zendesk.share)
@@ -77,6 +91,9 @@ def take_slot(parts: Parts) -> float:
 def confirm(parts: Parts, job: Job) -> None:
     """Follow a bulk update to its per-ticket results, and read back what Zendesk kept."""
     job = msgspec.structs.replace(job, decisions=tuple(_of_known_classifiers(parts, job.decisions)))
+    if (held := parts.store.updates_held()) > 0:
+        parts.store.defer(messages.CONFIRM, [job.to_json()], delay_s=held, reason="Zendesk asked to wait")
+        return
     _guarded(parts, job.decisions, partial(_confirm, parts, job))
 
 
@@ -144,6 +161,11 @@ def _update_one(parts: Parts, update: Update) -> Ticket | None:
         return parts.zendesk.update(update)
     except NotFound:
         return None
+    except (RateLimited, NoAccess):
+        raise
+    except TemporaryError as error:
+        # It was read a moment ago, so Zendesk is there: the trouble is this ticket's own.
+        raise UnreadableError(f"{error}, for this ticket") from error
     except PermanentError:
         ticket = parts.zendesk.show_many([update.ticket_id]).get(update.ticket_id)
         if ticket is not None and ticket.status != "closed":
@@ -179,7 +201,7 @@ def _confirm(parts: Parts, job: Job) -> None:
     results += [verdict(one, tickets.get(one.ticket_id), classifiers) for one in updated]
     parts.store.finish(results)
     for one in again:
-        _again(parts, [one], errors.get(one.ticket_id) or "no result")
+        _again(parts, one, errors.get(one.ticket_id) or "no result")
 
 
 def _poll(parts: Parts, job: Job) -> None:
@@ -190,28 +212,38 @@ def _guarded(parts: Parts, decisions: Sequence[Decision], work: Callable[[], Non
     """Every way a call to Zendesk can fail, and what becomes of the decisions then."""
     try:
         work()
+    except (RedisError, OperationalError):
+        with suppress(RedisError):
+            parts.store.release(decisions)
+        raise
     except TemporaryError as error:
         log.warning("%d writes wait: %s", len(decisions), error)
-        limited = isinstance(error, RateLimited)
-        delay = error.retry_after or (10.0 if limited else growing_delay(max(one.attempts for one in decisions)))
+        counted = not isinstance(error, RateLimited)
+        delay = error.retry_after or (growing_delay(max(one.attempts for one in decisions)) if counted else 10.0)
         # For everybody: whoever asks a silent Zendesk waits for its time-out, and sorts no tickets meanwhile.
-        parts.store.hold_updates(delay)
-        again = decisions if limited else [msgspec.structs.replace(one, attempts=one.attempts + 1) for one in decisions]
+        parts.store.hold_updates(error.retry_after or min(delay, HOLD_S))
+        again = [msgspec.structs.replace(one, attempts=one.attempts + counted) for one in decisions]
         _give_up(parts, again, delay, str(error))
     except (Conflict, UnreadableError) as error:
-        _again(parts, decisions, str(error))
-    except PermanentError as error:
-        _park(parts, decisions, str(error))
+        for one in parts.store.unfinished(decisions):
+            _again(parts, one, str(error))
+    except Exception as error:  # noqa: BLE001 - refused, or broken by something nobody thought of
+        reason = str(error) if isinstance(error, PermanentError) else type(error).__name__
+        if len(decisions) == 1:
+            _park(parts, decisions, reason)
+            return
+        for one in parts.store.unfinished(decisions):  # one of them is to blame: each alone, next time
+            _again(parts, msgspec.structs.replace(one, collisions=max(one.collisions, CONFLICTS_AT_ONCE)), reason)
 
 
-def _again(parts: Parts, decisions: Sequence[Decision], reason: str) -> None:
+def _again(parts: Parts, decision: Decision, reason: str) -> None:
     """A ticket's update failed: read again, decide again; soon at first, then later, and not for ever."""
-    tries = max(one.collisions for one in decisions) + 1
+    tries = decision.collisions + 1
     if tries >= TRIES:
-        _park(parts, decisions, f"{reason}, {tries} times")
+        _park(parts, [decision], f"{reason}, {tries} times")
         return
-    again = [msgspec.structs.replace(one, collisions=one.collisions + 1) for one in decisions]
-    _give_up(parts, again, 1.0 if tries <= CONFLICTS_AT_ONCE else growing_delay(tries), reason)
+    again = msgspec.structs.replace(decision, collisions=tries)
+    _give_up(parts, [again], 1.0 if tries <= CONFLICTS_AT_ONCE + 1 else growing_delay(tries), reason)
 
 
 def _park(parts: Parts, decisions: Sequence[Decision], reason: str) -> None:

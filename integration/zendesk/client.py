@@ -34,6 +34,9 @@ BULK = 100
 OPTIONS_LIFE_S = 300
 """How long a field's options are believed before they are read again."""
 
+ACCESS_S = 60.0
+"""How often a closed door is tried."""
+
 # At DEBUG zenpy logs requests and answers whole, ticket text included.
 logging.getLogger("zenpy").setLevel(logging.INFO)
 
@@ -119,15 +122,16 @@ class Zendesk:
         """Per-ticket results of a bulk update, None while it is under way.
 
         Raises:
-            TemporaryError: the job as a whole failed or was killed.
+            UnreadableError: the job as a whole failed or was killed, or its results are of no form.
         """
         with _translated():
             status = self._zenpy.job_status(id=job_id)
         if status.status in ("queued", "working"):
             return None
         if status.status != "completed":
-            raise TemporaryError(f"Zendesk's job {job_id} {status.status}")
-        return [_job_result(row) for row in status.results or []]
+            raise UnreadableError(f"Zendesk's job {job_id} {status.status}")
+        with _translated():
+            return [_job_result(row) for row in status.results or []]
 
     def option_values(self, field_id: int) -> frozenset[str]:
         """The tags a drop-down offers, read anew every five minutes."""

@@ -19,6 +19,10 @@ class TemporaryError(ZendeskError):
         self.retry_after = retry_after
 
 
+class NoAccess(TemporaryError):  # noqa: N818 - the state, as HTTP 401 and 403 name it
+    """The account does not let us in: no ticket's fault, so everything waits until a person has mended that."""
+
+
 class RateLimited(TemporaryError):  # noqa: N818 - the state, as HTTP 429 names it
     """HTTP 429: a limit of the account, the endpoint or the number of jobs."""
 

@@ -12,7 +12,7 @@ from requests.auth import AuthBase
 
 from integration import settings
 from integration.store import Store
-from integration.zendesk.errors import PermanentError, RateLimited, TemporaryError
+from integration.zendesk.errors import NoAccess, RateLimited, TemporaryError
 
 TOKEN_LIFE_S = 30 * 60
 """Asked for and assumed: Zendesk's answer may leave ``expires_in`` out. It allows 5 minutes to 48 hours."""
@@ -77,9 +77,10 @@ class _ClientCredentials(AuthBase):
             answer = response.json()
             token = str(answer["access_token"])
         except (ValueError, KeyError, TypeError):
-            raise PermanentError(
+            raise NoAccess(
                 f"Zendesk gave no token for OAuth client {self._config.client_id!r} (HTTP {response.status_code}): "
-                "check client_id in presort.toml and PRESORT_ZENDESK_CLIENT_SECRET; the client must be confidential"
+                "check client_id in presort.toml and PRESORT_ZENDESK_CLIENT_SECRET; the client must be confidential",
+                60.0,
             ) from None
         # A minute early, so that no request leaves with a token that runs out on its way.
         life = float(answer.get("expires_in") or TOKEN_LIFE_S) - 60

@@ -57,7 +57,7 @@ def test_a_ticket_whose_message_was_lost_is_published_again(desk: Desk) -> None:
     desk.classify(NewTicket(ticket_id=lost.ticket_id, received_at=long_ago))
     desk.settle()
     assert desk.record(lost).outcome == "filled"
-    assert set(desk.parts.store.unanswered(time.time(), 10)) == {fresh.ticket_id}
+    assert [one[0] for one in desk.parts.store.unanswered(time.time(), 10)] == [fresh.ticket_id]
 
 
 def test_a_second_delivery_of_an_answered_ticket_is_not_missed(desk: Desk) -> None:
@@ -66,7 +66,28 @@ def test_a_second_delivery_of_an_answered_ticket_is_not_missed(desk: Desk) -> No
     desk.settle()
     desk.parts.store.mark_delivered("again", ticket.ticket_id, 0.0, ["category"])
     desk.classify(ticket)
-    assert desk.parts.store.unanswered(time.time(), 10) == {}
+    assert desk.parts.store.unanswered(time.time(), 10) == []
+
+
+def test_a_classifier_that_is_gone_is_not_missed_for_ever(desk: Desk) -> None:
+    desk.parts.store.mark_delivered("a", 1, 0.0, ["renamed"])
+    deferred.resume(desk.parts)
+    assert desk.parts.store.depths()["tickets"] == 0
+    assert desk.parts.store.unanswered(time.time(), 10) == []
+
+
+def test_a_lost_ticket_is_found_though_others_wait_for_zendesk(desk: Desk) -> None:
+    """A decided ticket that waits for its write is not lost; one without a record is."""
+    lost, waiting = desk.file(), desk.file()
+    for ticket in (lost, waiting):
+        desk.parts.store.mark_delivered(str(ticket.ticket_id), ticket.ticket_id, 0.0, ["category"])
+    desk.classify(waiting)
+    desk.parts.store.hold_updates(60)
+    desk.work()
+    for _ in range(3):
+        deferred.resume(desk.parts)
+    assert desk.parts.store.waiting(messages.WRITE) == 1
+    assert desk.parts.store.depths()["tickets"] == 1
 
 
 def test_nothing_counts_as_lost_while_something_waits(desk: Desk) -> None:

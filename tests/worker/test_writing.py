@@ -11,8 +11,11 @@ import pytest
 
 from integration import messages
 from integration.messages import Decision, Writes
+from integration.zendesk.client import Update
+from integration.zendesk.errors import TemporaryError
 from tests.worker.conftest import ACCOUNT, SURE, Desk
 from worker import writing
+from worker.parts import Parts
 
 CATEGORY, PREDICTED = ACCOUNT.category_title, ACCOUNT.predicted_title
 
@@ -240,14 +243,57 @@ def test_a_classifier_that_was_taken_out_of_the_settings_parks_its_decisions(des
     assert "'topic' is no longer in presort.toml" in parked.reason
 
 
-def test_wrong_credentials_park_with_the_cure(desk: Desk) -> None:
-    desk.parts.config = msgspec.structs.replace(desk.parts.config, zendesk_client_secret="wrong")
+def test_a_closed_door_is_no_tickets_fault(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """Wrong credentials: everything waits, the log says what to mend, and nothing is parked."""
+    good = desk.parts.config
+    desk.parts.config = msgspec.structs.replace(good, zendesk_client_secret="wrong")
     ticket = desk.file()
     writing.write(desk.parts, [_decision(desk, ticket.ticket_id)], has_slot=True)
-    (parked,) = desk.parts.store.parked()
-    assert parked.task == messages.WRITE
-    assert "PRESORT_ZENDESK_CLIENT_SECRET" in parked.reason
-    assert desk.record(ticket).outcome == "parked"
+    assert desk.parts.store.parked() == []
+    assert desk.parts.store.updates_held() > 50
+    assert "PRESORT_ZENDESK_CLIENT_SECRET" in caplog.text
+    mended = Parts(good)
+    mended.__dict__["predictors"] = desk.parts.predictors
+    desk.parts = mended
+    _hasten(desk)
+    desk.settle()
+    assert desk.record(ticket).outcome == "filled"
+
+
+def test_what_breaks_one_write_does_not_take_the_others_along(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    tickets = [desk.file() for _ in range(6)]
+    poison = tickets[3].ticket_id
+    update_many, update = desk.parts.zendesk.update_many, desk.parts.zendesk.update
+
+    def fragile_many(updates: list[Update]) -> str:
+        if any(one.ticket_id == poison for one in updates):
+            raise KeyError("whatever")
+        return update_many(updates)
+
+    def fragile(one: Update) -> object:
+        if one.ticket_id == poison:
+            raise KeyError("whatever")
+        return update(one)
+
+    monkeypatch.setattr(desk.parts.zendesk, "update_many", fragile_many)
+    monkeypatch.setattr(desk.parts.zendesk, "update", fragile)
+    desk.classify(*tickets)
+    desk.settle(15)
+    assert {desk.record(one).outcome for one in tickets if one.ticket_id != poison} == {"filled"}
+    assert desk.record(tickets[3]).outcome == "parked"
+    assert len(desk.parts.store.parked()) == 1
+
+
+def test_one_ticket_that_zendesk_fails_on_holds_nobody_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = desk.file()
+
+    def failing(_: Update) -> object:
+        raise TemporaryError("Zendesk answered 500")
+
+    monkeypatch.setattr(desk.parts.zendesk, "update", failing)
+    writing.write(desk.parts, [_decision(desk, ticket.ticket_id)], has_slot=True)
+    assert desk.parts.store.updates_held() == 0
+    assert desk.parts.store.waiting(messages.WRITE) == 1
 
 
 def test_an_expired_token_is_renewed_once(desk: Desk) -> None:

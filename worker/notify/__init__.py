@@ -30,15 +30,18 @@ def tell(parts: Parts, now: float, prolong: Callable[[], object]) -> None:
         now: Unix seconds.
         prolong: called before each message, for a channel may be slow.
     """
+    silent: set[str] = set()
     channels = {hashlib.sha256(url.encode()).hexdigest()[:12]: url for url in parts.config.alert_urls}
     for alert in parts.store.alerts().values():
         told = dict(alert.told)
         for name, url in channels.items():
-            if told.get(name) != alert.state:
+            if told.get(name) != alert.state and name not in silent:
                 prolong()
                 if _sent(url, alert, name):
                     told[name] = alert.state
                     parts.store.save_alert(msgspec.structs.replace(alert, told=told))
+                else:
+                    silent.add(name)  # its time-out once a look is enough
         if alert.state == "resolved":
             heard = all(told.get(name) == alert.state for name in channels)
             if heard or now - (alert.resolved_at or now) > PATIENCE_S:

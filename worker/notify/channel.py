@@ -10,6 +10,7 @@ from worker.notify.errors import SendError
 
 # Apprise logs a URL it does not understand whole, token and all, and at DEBUG what it sends, subjects and all.
 logging.getLogger("apprise").setLevel(logging.CRITICAL)
+logging.getLogger("urllib3").setLevel(logging.INFO)  # at DEBUG it logs paths, and a channel's path is its secret
 
 
 def send(url: str, alert: Alert) -> None:
