@@ -9,14 +9,19 @@ WORKDIR /src
 RUN python -m venv /venv
 COPY requirements/light.txt requirements/light.txt
 RUN /venv/bin/pip install --quiet -r requirements/light.txt
+# A registry of models in S3: --build-arg EXTRAS=s3
+ARG EXTRAS=
 COPY pyproject.toml CHANGELOG.md LICENSE README.md ./
 COPY integration integration
 COPY worker worker
 COPY model_export model_export
-RUN /venv/bin/pip install --quiet --no-deps .
+RUN /venv/bin/pip install --quiet --no-deps . \
+ && if [ -n "$EXTRAS" ]; then /venv/bin/pip install --quiet ".[$EXTRAS]"; fi
 
 FROM python:${PYTHON}-slim AS runtime
-RUN useradd --system --uid 10001 --create-home presort
+# Models fetched from a registry are kept here; a volume takes the folder's owner.
+RUN useradd --system --uid 10001 --create-home presort \
+ && mkdir -p /etc/presort/var/bundles && chown -R 10001 /etc/presort/var
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PRESORT_CONFIG=/etc/presort/presort.toml
 USER 10001
@@ -39,7 +44,8 @@ FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04 AS worker-cuda
 RUN apt-get update --quiet=2 \
  && apt-get install --quiet=2 --yes --no-install-recommends python3.12 python3.12-venv \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --create-home presort
+ && useradd --system --uid 10001 --create-home presort \
+ && mkdir -p /etc/presort/var/bundles && chown -R 10001 /etc/presort/var
 WORKDIR /src
 COPY requirements/light.txt requirements/light.txt
 COPY pyproject.toml CHANGELOG.md LICENSE README.md ./
