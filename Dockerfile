@@ -40,12 +40,13 @@ EXPOSE 8090
 CMD ["presort", "simulate", "--host", "0.0.0.0", "--port", "8090"]
 
 # The CUDA execution provider needs NVIDIA's libraries and the GPU build of onnxruntime, which carries the same module.
-FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04 AS worker-cuda
+FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04 AS cuda
 RUN apt-get update --quiet=2 \
- && apt-get install --quiet=2 --yes --no-install-recommends python3.12 python3.12-venv \
- && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --create-home presort \
- && mkdir -p /etc/presort/var/bundles && chown -R 10001 /etc/presort/var
+ && apt-get install --quiet=2 --yes --no-install-recommends python3.12 \
+ && rm -rf /var/lib/apt/lists/*
+
+FROM cuda AS build-cuda
+RUN apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends python3.12-venv
 WORKDIR /src
 COPY requirements/light.txt requirements/light.txt
 COPY pyproject.toml CHANGELOG.md LICENSE README.md ./
@@ -57,6 +58,11 @@ RUN python3.12 -m venv /venv \
  && /venv/bin/pip uninstall --quiet --yes onnxruntime \
  && /venv/bin/pip install --quiet --no-cache-dir "onnxruntime-gpu==1.32.0" \
  && /venv/bin/pip install --quiet --no-cache-dir --no-deps .
+
+FROM cuda AS worker-cuda
+RUN useradd --system --uid 10001 --create-home presort \
+ && mkdir -p /etc/presort/var/bundles && chown -R 10001 /etc/presort/var
+COPY --from=build-cuda /venv /venv
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PRESORT_CONFIG=/etc/presort/presort.toml
 USER 10001
 WORKDIR /home/presort
