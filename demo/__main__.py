@@ -20,7 +20,8 @@ from demo.processes import ProcessError
 from demo.scenario import SECONDS, Arrival, arrivals
 from demo.stage import Stage, call, stage
 from integration.embedded_redis import NoRedisError
-from integration.store import Record, Store
+from integration.records import Record
+from integration.store import Store
 
 CLASSIFIER = "category"
 PATIENCE_S = 15

@@ -11,6 +11,7 @@ import click
 from redis.exceptions import RedisError
 
 from integration import embedded_redis, settings
+from integration.export.cli import tickets
 from integration.messages import QUEUES
 from integration.publisher import create_celery, publish
 from integration.simulator.cli import simulate
@@ -24,6 +25,7 @@ def main() -> None:
 
 
 main.add_command(simulate)
+main.add_command(tickets)
 
 
 @main.command()

@@ -90,9 +90,13 @@ class Decision(Message, frozen=True, kw_only=True):
         action: what should be written: the category, only our own fields, or nothing.
         reason: why, as a code: ``confident``, ``below_threshold``, ``shadow_mode``, ``suggest_mode``, ``no_text``,
             ``stub_text``, ``own_ticket``, ``ticket_deleted``.
-        category: the option's tag with the highest probability; None when the model was not asked.
-        confidence: its calibrated probability in [0, 1].
-        top: up to three (tag, probability), best first.
+        category: the option's tag that answers best: the most probable one, and with several labels the most probable
+            of those that reached their thresholds, if one did; None when the model was not asked.
+        values: every tag that reached its threshold, most probable first, if the model may answer with several labels;
+            None if it answers with one.
+        confidence: the calibrated probability of ``category`` in [0, 1].
+        top: (tag, probability) of the three most probable tags and of all ``values``, best first.
+        threshold: from which confidence on ``category`` may be filled.
         model: ``name@version``.
         created_at, received_at, decided_at: Unix seconds.
         attempts: how often an outage sent its write back.
@@ -105,6 +109,7 @@ class Decision(Message, frozen=True, kw_only=True):
     action: Literal["fill", "suggest", "leave"]
     reason: str
     category: str | None = None
+    values: tuple[str, ...] | None = None
     confidence: float | None = None
     top: tuple[tuple[str, float], ...] = ()
     threshold: float | None = None
@@ -114,6 +119,20 @@ class Decision(Message, frozen=True, kw_only=True):
     decided_at: Time
     attempts: int = 0
     collisions: int = 0
+
+    @property
+    def sure(self) -> tuple[str, ...]:
+        """The tags that may be filled, and that count: those that reached their thresholds, best first."""
+        if self.values is not None:
+            return self.values
+        if self.category is None or self.confidence is None or self.threshold is None:
+            return ()
+        return (self.category,) if self.confidence >= self.threshold else ()
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the model says of the ticket: the sure tags, or else the best one; nothing when it was not asked."""
+        return self.sure or (() if self.category is None else (self.category,))
 
 
 class Writes(Message, frozen=True, kw_only=True):

@@ -68,11 +68,12 @@ class Classifier(_Group, frozen=True, kw_only=True):
 
     Attributes:
         name: in metrics, records and alerts.
-        field_id: the drop-down to fill.
+        field_id: the drop-down or multi-select to fill; a bundle that may answer with several labels needs a
+            multi-select.
         bundle: the model's folder, or ``registry#name`` with a registry's URL or folder: then workers follow the
             version that is active there. Relative paths start at ``presort.toml``.
         mode: ``shadow`` records only, ``suggest`` writes the three fields below, ``prefill`` also the field itself
-            when the model is sure enough.
+            with every label that the model is sure enough of.
         prediction_field_id, confidence_field_id, model_field_id: text fields of ours beside it; each may be left out.
     """
 

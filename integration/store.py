@@ -8,7 +8,9 @@ key                                    life      value
 ``delivery:<id>``                      1 day     mark: this webhook delivery was published
 ``unanswered``                         -         sorted set of "ticket id:classifier" by the Unix time the webhook came
 ``ticket:<id>:<classifier>``           2 days    JSON ``Record``: the decision and what became of it
-``count:<classifier>:<tick>``          8 days    hash category -> tickets created in that tick
+``count:<classifier>:<tick>``          8 days    hash category -> tickets created in that tick; one with several sure
+                                                 labels counts under each. The empty tag holds what they have beyond
+                                                 one each, negative, so that all values add up to tickets
 ``counting_since:<classifier>``        -         the first tick that was counted
 ``writing:<id>:<classifier>``          90 s      mark: a worker is writing this decision
 ``samples:<classifier>:<category>``    2 days    list of the newest ticket ids
@@ -19,8 +21,8 @@ key                                    life      value
 ``alert_log``                          -         list of the last 500 resolved alerts, newest first
 ``model:<classifier>``                 -         JSON ``Model``: what the workers serve
 ``refused:<classifier>``               40 days   hash version -> how often a worker refused to serve it
-``shadow:<classifier>:<two models>``   40 days   hash "category<tab>category" -> tickets that active and staged model
-                                                 put there; the models are "<active>:<staged>", each ``name@version``
+``shadow:<classifier>:<two models>``   40 days   hash "answer<tab>answer" -> tickets of which the active and the staged
+                                                 model said so; models are "<active>:<staged>", each ``name@version``
 ``worker:<host:pid>``                  30 s      heartbeat
 ``token:<client id>``                  by token  OAuth access token shared by all processes
 ``updates_next``                       short     GCRA: earliest time of the next ticket update, Unix seconds
@@ -38,7 +40,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 from redis import Redis
@@ -49,6 +51,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from integration.messages import QUEUES, TICKETS_QUEUE, UPKEEP_QUEUE, WRITES_QUEUE, Decision
+from integration.records import Alert, Deferred, Model, Outcome, Parked, Record, Shadow, Tick
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -62,99 +65,6 @@ CLAIM_TTL = 90  # longer than a write and its job take, shorter than a killed wo
 SAMPLES = 20
 ALERT_LOG = 500
 
-Outcome = Literal["filled", "suggested", "left_alone", "parked"]
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision and what became of it.
-
-    Attributes:
-        outcome: None while the write is under way.
-        reason: the decision's reason, or what the write met: ``person_set_it``, ``ticket_closed``, ...
-        finished_at: Unix seconds.
-    """
-
-    decision: Decision
-    outcome: Outcome | None = None
-    reason: str | None = None
-    finished_at: float | None = None
-
-
-class Deferred(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that waits for a time. Equal ones are one: a message that came twice waits once."""
-
-    payload: dict[str, Any]
-    reason: str
-
-
-class Parked(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that cannot be worked on until a person looks at it."""
-
-    id: str
-    task: str
-    payload: Any
-    reason: str
-    parked_at: float
-
-
-class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker serves: all that the integration side may know of a model."""
-
-    name: str
-    version: str
-    graph: str
-    provider: str
-    labels: dict[str, str]
-    loaded_at: float
-
-
-class Shadow(msgspec.Struct, frozen=True, kw_only=True):
-    """What a staged model said beside the active one.
-
-    Attributes:
-        active, staged: ``name@version``.
-        pairs: tickets by (the active model's category, the staged model's).
-    """
-
-    active: str
-    staged: str
-    pairs: dict[tuple[str, str], int]
-
-
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """A ticket shown with an alert; ``subject`` is None when Zendesk could not be asked."""
-
-    ticket_id: int
-    url: str
-    subject: str | None = None
-
-
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """One spike of one category, from its first sign to its end. Times are Unix seconds.
-
-    Attributes:
-        started_at: estimated begin of the spike.
-        observed, expected: tickets in the ``window_s`` seconds that speak most clearly.
-        once_in_weeks: how rarely chance alone would show as much.
-        told: channel to the state that it was last told; channels by a hash, since their URLs hold secrets.
-    """
-
-    id: str
-    classifier: str
-    category: str
-    name: str
-    state: Literal["firing", "resolved"] = "firing"
-    opened_at: float
-    started_at: float
-    resolved_at: float | None = None
-    observed: int
-    expected: float
-    window_s: float
-    once_in_weeks: float
-    samples: tuple[Sample, ...] = ()
-    told: dict[str, str] = {}
-
-
 T = TypeVar("T")
 
 # A record is written once; the counts move only with it. So a ticket that is delivered, or worked on, twice counts
@@ -165,14 +75,18 @@ if before then return before end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('HINCRBY', KEYS[2], 'decided', 1)
 redis.call('EXPIRE', KEYS[2], ARGV[3])
-redis.call('SET', KEYS[5], ARGV[8], 'NX')
-if ARGV[4] ~= '' then
-  redis.call('HINCRBY', KEYS[3], ARGV[4], 1)
-  redis.call('EXPIRE', KEYS[3], ARGV[5])
-  redis.call('LPUSH', KEYS[4], ARGV[6])
-  redis.call('LTRIM', KEYS[4], 0, ARGV[7])
-  redis.call('EXPIRE', KEYS[4], ARGV[2])
+redis.call('SET', KEYS[3], ARGV[4], 'NX')
+local given = 7  -- what follows are the categories, and after KEYS[4] their samples
+for i = given + 1, #ARGV do
+  local samples = KEYS[4 + i - given]
+  redis.call('HINCRBY', KEYS[4], ARGV[i], 1)
+  redis.call('LPUSH', samples, ARGV[6])
+  redis.call('LTRIM', samples, 0, ARGV[7])
+  redis.call('EXPIRE', samples, ARGV[2])
 end
+local further = #ARGV - given - 1
+if further > 0 then redis.call('HINCRBY', KEYS[4], '', -further) end
+if further >= 0 then redis.call('EXPIRE', KEYS[4], ARGV[5]) end
 return false
 """
 
@@ -268,32 +182,31 @@ class Store:
     # Decisions
 
     def record(self, decisions: Sequence[Decision], *, tick_s: float) -> list[Record | None]:
-        """Record decisions and count the confident ones, once per ticket and classifier.
+        """Record decisions and count the sure ones, once per ticket and classifier, under each of their categories.
 
         Returns:
             In the order given: None when the decision is new, else the record that was there before it.
         """
         pipe = self.redis.pipeline(transaction=False)
         for one in decisions:
-            counted = one.category if one.category and _is_confident(one) else ""
             tick = int(one.created_at // tick_s)
             keys = [
                 _ticket_key(one),
                 _funnel_key(),
-                _count_key(one.classifier, tick),
-                _samples_key(one.classifier, counted),
                 f"presort:counting_since:{one.classifier}",
+                _count_key(one.classifier, tick),
+                *(_samples_key(one.classifier, category) for category in one.sure),
             ]
             record = msgspec.json.encode(Record(decision=one))
             args: list[bytes | str | int] = [
                 record,
                 TICKET_TTL,
                 FUNNEL_TTL,
-                counted,
+                tick,
                 COUNT_TTL,
                 one.ticket_id,
                 SAMPLES - 1,
-                tick,
+                *one.sure,
             ]
             self._record(keys=keys, args=args, client=pipe)
         return [None if before is None else msgspec.json.decode(before, type=Record) for before in pipe.execute()]
@@ -393,12 +306,15 @@ class Store:
 
     # Counts and alerts
 
-    def counts(self, classifier: str, first_tick: int, last_tick: int) -> list[dict[str, int]]:
-        """Counts by category for each tick from ``first_tick`` up to and without ``last_tick``."""
+    def counts(self, classifier: str, first_tick: int, last_tick: int) -> list[Tick]:
+        """What was counted in each tick from ``first_tick`` up to and without ``last_tick``."""
         pipe = self.redis.pipeline(transaction=False)
         for tick in range(first_tick, last_tick):
             pipe.hgetall(_count_key(classifier, tick))
-        return [_counts(row) for row in pipe.execute()]
+        rows = [_counts(row) for row in pipe.execute()]
+        return [
+            Tick(sum(row.values()), {category: count for category, count in row.items() if category}) for row in rows
+        ]
 
     def counting_since(self, classifier: str) -> int | None:
         """The first tick that was ever counted, None before that."""
@@ -480,7 +396,8 @@ class Store:
         pipe = self.redis.pipeline(transaction=False)
         for active, staged in answers:
             key = f"presort:shadow:{active.classifier}:{active.model}:{staged.model}"
-            pipe.hincrby(key, f"{active.category}\t{staged.category}", 1)
+            said = [", ".join(sorted(one.answers)) for one in (active, staged)]
+            pipe.hincrby(key, "\t".join(said), 1)
             pipe.expire(key, MODEL_TTL)
         pipe.execute()
 
@@ -530,12 +447,6 @@ class Store:
         """Zendesk said to wait, or does not answer: no process updates a ticket for so long. Never shortens a hold."""
         if seconds > self.updates_held():
             self.redis.set("presort:updates_held", 1, px=max(1, int(seconds * 1000)))
-
-
-def _is_confident(decision: Decision) -> bool:
-    return (
-        decision.confidence is not None and decision.threshold is not None and decision.confidence >= decision.threshold
-    )
 
 
 def _decode(raw: Any, kind: type[T]) -> T | None:  # noqa: ANN401 - redis-py answers str or None

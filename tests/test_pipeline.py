@@ -21,7 +21,8 @@ from demo.processes import process, stop
 from demo.stage import Stage, call, stage
 from integration import embedded_redis, messages
 from integration.publisher import create_celery
-from integration.store import Record, Store
+from integration.records import Record
+from integration.store import Store
 from integration.zendesk import signature
 from tests.worker.conftest import SURE
 

@@ -10,7 +10,8 @@ import pytest
 
 from integration import messages
 from integration.messages import Decision
-from integration.store import Alert, Sample, Store
+from integration.records import Alert, Sample, Tick
+from integration.store import Store
 
 
 def decision(ticket_id: int = 1, **more: object) -> Decision:
@@ -54,7 +55,7 @@ def test_a_decision_is_recorded_and_counted_once(store: Store) -> None:
     assert first is not None
     assert first.decision.id == "d1"
     assert new is None
-    assert store.counts("category", 10, 11) == [{"refund": 3}]
+    assert store.counts("category", 10, 11) == [Tick(3, {"refund": 3})]
     assert store.samples("category", "refund", 2) == [3, 2]
     assert store.funnel()["decided"] == 3
 
@@ -79,15 +80,31 @@ def test_a_hold_is_never_shortened(store: Store) -> None:
 
 def test_an_unsure_decision_is_recorded_but_not_counted(store: Store) -> None:
     store.record([decision(confidence=0.7), decision(2, category=None, confidence=None)], tick_s=60)
-    assert store.counts("category", 10, 11) == [{}]
+    assert store.counts("category", 10, 11) == [Tick(0, {})]
     assert store.funnel()["decided"] == 2
+
+
+def test_a_ticket_with_several_labels_counts_under_each_and_is_one_ticket(store: Store) -> None:
+    both = decision(1, values=("refund", "delivery"))
+    one = decision(2, values=("delivery",), category="delivery")
+    store.record([both, both, one, decision(3, values=()), decision(4)], tick_s=60)
+    assert store.counts("category", 10, 11) == [Tick(3, {"refund": 2, "delivery": 2})]
+    assert (store.samples("category", "refund", 9), store.samples("category", "delivery", 9)) == ([4, 1], [2, 1])
+    assert store.funnel()["decided"] == 4
+
+
+def test_two_models_agree_when_they_give_the_same_labels(store: Store) -> None:
+    active, staged = decision(values=("refund", "delivery")), decision(values=("delivery", "refund"), model="m@2")
+    store.count_shadow([(active, staged), (active, decision(values=(), model="m@2")), (active, decision(model="m@2"))])
+    (shadow,) = store.shadows("category")
+    assert shadow.pairs == {("delivery, refund", "delivery, refund"): 1, ("delivery, refund", "refund"): 2}
 
 
 def test_many_workers_recording_the_same_ticket_count_it_once(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         before = list(pool.map(lambda n: store.record([decision(id=f"d{n}")], tick_s=60)[0], range(40)))
     assert before.count(None) == 1
-    assert store.counts("category", 10, 11) == [{"refund": 1}]
+    assert store.counts("category", 10, 11) == [Tick(1, {"refund": 1})]
 
 
 def test_the_first_outcome_stays(store: Store) -> None:

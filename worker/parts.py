@@ -11,8 +11,9 @@ from functools import cached_property
 from celery import Celery
 
 from integration.publisher import create_celery
+from integration.records import Model
 from integration.settings import Settings
-from integration.store import Model, Store
+from integration.store import Store
 from integration.zendesk.client import Zendesk
 from model_export.bundle.predictor import Predictor
 from worker.models import Models

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from integration.messages import Decision
+from integration.records import Outcome
 from integration.settings import Classifier
-from integration.store import Outcome
-from integration.zendesk.client import Ticket, Update
+from integration.zendesk.client import ChoiceField, Ticket, Update, Value
 
 log = logging.getLogger("presort.writing")
 
@@ -37,7 +37,7 @@ def plan(
     decisions: Sequence[Decision],
     tickets: Mapping[int, Ticket],
     classifiers: Mapping[str, Classifier],
-    options: Mapping[str, frozenset[str]],
+    choices: Mapping[str, ChoiceField],
 ) -> Plan:
     """Compare decisions with their tickets.
 
@@ -45,14 +45,14 @@ def plan(
         decisions: any number, several classifiers may speak of one ticket.
         tickets: by id, as they stand; absent when deleted.
         classifiers: by name.
-        options: by classifier name, the tags its field offers.
+        choices: by classifier name, the field it fills.
     """
     results: list[Result] = []
-    fields: dict[int, dict[int, str]] = defaultdict(dict)
+    fields: dict[int, dict[int, Value]] = defaultdict(dict)
     carried: dict[int, list[Decision]] = defaultdict(list)
     for one in decisions:
         ticket = tickets.get(one.ticket_id)
-        wanted = _wanted(one, classifiers[one.classifier], options[one.classifier])
+        wanted = _wanted(one, classifiers[one.classifier], choices[one.classifier])
         refusal = _reason_not_to_write(one, ticket, classifiers[one.classifier], wanted)
         if refusal is not None:
             results.append((one, *refusal))
@@ -88,34 +88,52 @@ def verdict(decision: Decision, after: Ticket | None, classifiers: Mapping[str, 
     if after.status == "closed":
         return decision, "left_alone", "ticket_closed"
     kept = after.fields
-    ours = {classifier.prediction_field_id: decision.category, classifier.model_field_id: decision.model}
+    ours = {classifier.prediction_field_id: _prediction(decision), classifier.model_field_id: decision.model}
     dropped = [field for field, value in ours.items() if field is not None and not _same(kept.get(field), value)]
     if dropped:
         log.error("ticket %d: Zendesk dropped our value of field %s; does it exist?", decision.ticket_id, dropped)
         return decision, "parked", f"Zendesk dropped our value of field {dropped[0]}: it must be an active text field"
+    return decision, *_outcome(decision, kept.get(classifier.field_id))
+
+
+def _outcome(decision: Decision, stands: object) -> tuple[Outcome, str]:
+    """What a decision came to, by what stands in its field; Zendesk drops what is not among the options."""
     if decision.action == "suggest":
-        return decision, "suggested", decision.reason
-    category = kept.get(classifier.field_id)
-    if _same(category, decision.category):
-        return decision, "filled", decision.reason
-    return decision, "suggested", "person_set_it" if category else "option_missing"
+        return "suggested", decision.reason
+    kept, ours = _tags(stands), set(decision.answers)
+    if kept == ours:
+        return "filled", decision.reason
+    if not kept:
+        return "suggested", "option_missing"
+    if kept < ours:
+        log.warning(
+            "ticket %d: the field does not offer %d of %d tags", decision.ticket_id, len(ours - kept), len(ours)
+        )
+        return "filled", "option_missing"
+    return "suggested", "person_set_it"
 
 
-def _wanted(decision: Decision, classifier: Classifier, options: frozenset[str]) -> dict[int, str]:
+def _wanted(decision: Decision, classifier: Classifier, choices: ChoiceField) -> dict[int, Value]:
     """Field id to the value this decision would give it."""
     values = {
-        classifier.prediction_field_id: decision.category or "",
+        classifier.prediction_field_id: _prediction(decision),
         classifier.confidence_field_id: f"{decision.confidence or 0:.2f}",
         classifier.model_field_id: decision.model,
     }
-    wanted = {field: value for field, value in values.items() if field is not None}
-    if decision.action == "fill" and decision.category in options:
-        wanted[classifier.field_id] = str(decision.category)
+    wanted: dict[int, Value] = {field: value for field, value in values.items() if field is not None}
+    offered = [tag for tag in decision.answers if tag in choices.options]
+    if decision.action == "fill" and offered:
+        wanted[classifier.field_id] = offered if choices.multi else offered[0]
     return wanted
 
 
+def _prediction(decision: Decision) -> str:
+    """For people: tags hold no spaces, so a comma and a space keep them apart."""
+    return ", ".join(decision.answers)
+
+
 def _reason_not_to_write(
-    decision: Decision, ticket: Ticket | None, classifier: Classifier, wanted: Mapping[int, str]
+    decision: Decision, ticket: Ticket | None, classifier: Classifier, wanted: Mapping[int, Value]
 ) -> tuple[Outcome, str] | None:
     if decision.action == "leave":
         return "left_alone", decision.reason
@@ -124,18 +142,16 @@ def _reason_not_to_write(
     if not wanted:
         return "left_alone", "option_missing" if decision.action == "fill" else "nothing_to_write"
     if all(_same(ticket.fields.get(field), value) for field, value in wanted.items()):
-        return _done(decision, wanted, classifier)
+        return _outcome(decision, wanted.get(classifier.field_id))
     if ticket.fields.get(classifier.field_id):
         return "left_alone", "person_set_it"
     return None
 
 
-def _done(decision: Decision, wanted: Mapping[int, str], classifier: Classifier) -> tuple[Outcome, str]:
-    return ("filled", decision.reason) if classifier.field_id in wanted else ("suggested", decision.reason)
-
-
 def _same(stands: object, wanted: object) -> bool:
-    """Zendesk answers numbers in decimal fields and text in the others."""
+    """Zendesk answers lists in multi-selects, numbers in decimal fields and text in the others."""
+    if isinstance(stands, list) or isinstance(wanted, list):
+        return _tags(stands) == _tags(wanted)
     if isinstance(stands, int | float) and not isinstance(stands, bool):
         try:
             return float(str(wanted)) == float(stands)
@@ -144,11 +160,17 @@ def _same(stands: object, wanted: object) -> bool:
     return (stands or "") == (wanted or "")
 
 
+def _tags(value: object) -> set[str]:
+    """The tags of a drop-down or a multi-select; an empty one is None, "" or an empty list."""
+    return {str(tag) for tag in (value if isinstance(value, list) else [value] if value else [])}
+
+
 def _audit(decision: Decision) -> dict[str, object]:
     return {
         "decision": decision.id,
         "model": decision.model,
         "reason": decision.reason,
         "threshold": decision.threshold,
+        "answers": list(decision.answers),
         "top": [[value, probability] for value, probability in decision.top],
     }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from integration.messages import Decision, NewTicket
-from integration.store import Shadow
+from integration.records import Shadow
 from worker.parts import Parts
 from worker.triage import triage
 
@@ -36,15 +36,16 @@ def score(parts: Parts, tickets: Sequence[NewTicket], decisions: Sequence[Decisi
         try:
             answers = triage(asked, classifier, staged, own_user_id=None, now=time.time())
             pairs = [(active[one.ticket_id], one) for one in answers]
-            parts.store.count_shadow([(before, after) for before, after in pairs if before.category and after.category])
+            parts.store.count_shadow([(before, after) for before, after in pairs if before.answers and after.answers])
         except Exception as error:  # noqa: BLE001 - a trial must not cost a ticket, whatever breaks in it
             log.warning("%s was not asked about %d tickets: %s", name, len(asked), type(error).__name__)
 
 
 class Row(NamedTuple):
-    """One category of the active model.
+    """One answer of the active model; several labels are one answer, see ``Shadow``.
 
     Attributes:
+        category: that answer.
         tickets: that the active model put there.
         agreed: of them, that the staged model put there too.
         instead: where it put most of the others, None when there are no others.

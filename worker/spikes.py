@@ -45,22 +45,25 @@ class Evidence(NamedTuple):
     window: Ints
 
 
-def expectation(counts: Ints, held_out: int, quiet: NDArray[np.bool_] | None = None) -> tuple[Floats, Floats]:
-    """What each category should have received, from its share of all the others.
+def expectation(
+    counts: Ints, tickets: Ints, held_out: int, quiet: NDArray[np.bool_] | None = None
+) -> tuple[Floats, Floats]:
+    """What each category should have received, from its share of all tickets.
 
-    A category's odds against the rest are learned from the older ticks and multiplied by what the rest received in each
-    tick. So the day's rhythm, a newsletter or a holiday move the expectation with them. (A spike in all categories at
-    once is not seen by this baseline.)
+    A category's odds against the tickets without it are learned from the older ticks and multiplied by how many of
+    those there are in each tick. So the day's rhythm, a newsletter or a holiday move the expectation with them. (A
+    spike in all categories at once is not seen by this baseline.)
 
     Args:
         counts: (C, T) tickets per category and tick, oldest first.
+        tickets: (T,) tickets per tick; less than the categories' sum where one ticket has several.
         held_out: the newest ticks, which are judged and so may not teach.
         quiet: (C, T) False where a category must not learn, such as under an open alert.
 
     Returns:
         (C, T) expected tickets, and (C,) the squared relative error of the odds.
     """
-    others = counts.sum(axis=0) - counts
+    others = tickets - counts
     old = np.zeros(counts.shape, dtype=bool)
     old[:, : counts.shape[1] - held_out] = True
     if quiet is not None:

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from integration.messages import Decision, NewTicket
 from integration.settings import Classifier
+from integration.zendesk.channels import STUB_CHANNELS
 from model_export.bundle.manifest import Manifest
 from model_export.bundle.text import prepare_text
 
 TOP = 3
-
-STUB_CHANNELS = frozenset({"native_messaging", "chat", "sunshine_conversations_api"})
-"""``via.channel`` of tickets whose description is a line of Zendesk's ("Conversation with ..."), not the customer's."""
 
 Action = Literal["fill", "suggest", "leave"]
 
@@ -74,18 +72,21 @@ def _reason_to_skip(ticket: NewTicket, text: str, own_user_id: int | None) -> st
 def _decide(
     ticket: NewTicket, classifier: Classifier, manifest: Manifest, probabilities: NDArray[np.float32], now: float
 ) -> Decision:
-    best = np.argsort(-probabilities, kind="stable")[:TOP]
-    top = tuple((manifest.labels[i].value, round(float(probabilities[i]), 4)) for i in best)
-    category, confidence = top[0]
-    threshold = manifest.labels[best[0]].threshold
-    action, reason = _action(classifier.mode, sure=confidence >= threshold)
+    order = np.argsort(-probabilities, kind="stable")
+    ranked = [(manifest.labels[i], round(float(probabilities[i]), 4)) for i in order]
+    several = manifest.task == "multi"
+    sure = [one for one in (ranked if several else ranked[:1]) if one[1] >= one[0].threshold]
+    best, confidence = (sure or ranked)[0]
+    top = [one for rank, one in enumerate(ranked) if rank < TOP or one in sure]
+    action, reason = _action(classifier.mode, sure=bool(sure))
     return Decision(
         action=action,
         reason=reason,
-        category=category,
+        category=best.value,
+        values=tuple(label.value for label, _ in sure) if several else None,
         confidence=confidence,
-        top=top,
-        threshold=threshold,
+        top=tuple((label.value, probability) for label, probability in top),
+        threshold=best.threshold,
         **_common(ticket, classifier, manifest, now),
     )
 

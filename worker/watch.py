@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from integration.records import Alert, Sample
 from integration.settings import Classifier, Spikes
-from integration.store import Alert, Sample
 from integration.zendesk.errors import ZendeskError
 from worker import notify, spikes
 from worker.parts import Parts
@@ -35,8 +35,11 @@ WEEK_TICKS = 7 * 24 * 60
 
 
 class _Counts(NamedTuple):
+    """``counts`` (C, T) by category, ``tickets`` (T,) each once; ``last`` is the tick after the newest column."""
+
     categories: list[str]
     counts: spikes.Ints
+    tickets: spikes.Ints
     last: int
 
 
@@ -65,7 +68,7 @@ def _look(parts: Parts, classifier: Classifier, now: float) -> None:
     past = [one for one in parts.store.alert_log(PAST_ALERTS) if one.classifier == classifier.name]
     quiet, fresh = _marks(seen, [*open_alerts.values(), *past], config)
     held_out = min(JUDGED, ticks // 3)
-    expected, error = spikes.expectation(seen.counts, held_out, quiet)
+    expected, error = spikes.expectation(seen.counts, seen.tickets, held_out, quiet)
     found = spikes.evidence((seen.counts * fresh)[:, -held_out:], (expected * fresh)[:, -held_out:], error)
     for row, category in enumerate(seen.categories):
         alert = open_alerts.get(category)
@@ -98,16 +101,18 @@ def _marks(seen: _Counts, alerts: list[Alert], config: Spikes) -> tuple[NDArray[
 
 
 def _read_counts(parts: Parts, classifier: Classifier, now: float) -> _Counts:
-    """(C, T) since counting began, at most ``HISTORY``; every label has a row: a silent one is a row of zeros."""
+    """Counts since counting began, at most ``HISTORY``; every label has a row: a silent one is a row of zeros."""
     config = parts.config.spikes
     last = int(now // config.tick_s) - config.late_ticks
     began = parts.store.counting_since(classifier.name)
     first = last if began is None else min(last, max(began, last - HISTORY))
-    rows = parts.store.counts(classifier.name, first, last)
+    ticks = parts.store.counts(classifier.name, first, last)
+    rows = [tick.categories for tick in ticks]
     labels = [label.value for label in parts.predictors[classifier.name].manifest.labels]
     categories = labels + sorted({category for row in rows for category in row} - set(labels))
     counts = np.array([[row.get(category, 0) for row in rows] for category in categories], dtype=np.int64)
-    return _Counts(categories, counts.reshape(len(categories), len(rows)), last)
+    tickets = np.array([tick.tickets for tick in ticks], dtype=np.int64)
+    return _Counts(categories, counts.reshape(len(categories), len(rows)), tickets, last)
 
 
 def _index(at: float, seen: _Counts, config: Spikes) -> int:

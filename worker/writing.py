@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from integration import messages
 from integration.messages import Decision, Job, Writes
 from integration.settings import Classifier
-from integration.zendesk.client import BULK, Ticket, Update
+from integration.zendesk.client import BULK, ChoiceField, Ticket, Update
 from integration.zendesk.errors import (
     Conflict,
     NoAccess,
@@ -109,8 +109,8 @@ def _write_chunk(parts: Parts, decisions: Sequence[Decision]) -> None:
     tickets = parts.zendesk.show_many(sorted({one.ticket_id for one in decisions}))
     settled = _settled(parts, decisions, tickets)
     classifiers = {one.name: one for one in parts.config.classifiers}
-    options = _options(parts, settled, classifiers)
-    updates, results = plan([one for one in settled if one.classifier in options], tickets, classifiers, options)
+    writable, choices = _writable(parts, settled, classifiers)
+    updates, results = plan(writable, tickets, classifiers, choices)
     parts.store.finish(results)
     if len(updates) == 1:
         update, carried = updates[0]
@@ -142,17 +142,33 @@ def _settled(parts: Parts, decisions: Sequence[Decision], tickets: Mapping[int, 
     return [one for one in decisions if one.id not in ids]
 
 
-def _options(
+def _writable(
     parts: Parts, decisions: Sequence[Decision], classifiers: Mapping[str, Classifier]
-) -> dict[str, frozenset[str]]:
-    """What each classifier's field offers; one whose field is wrong does not stop the others."""
-    options = {}
+) -> tuple[list[Decision], dict[str, ChoiceField]]:
+    """Decisions whose field is there and can hold what their model may answer, and these fields by classifier.
+
+    The others are parked, whatever their mode: that a drop-down will not do must show before the day on which it is
+    to be filled. One classifier's wrong field does not stop another.
+    """
+    writable: list[Decision] = []
+    choices: dict[str, ChoiceField] = {}
     for name in {one.classifier for one in decisions}:
+        field_id, own = classifiers[name].field_id, [one for one in decisions if one.classifier == name]
         try:
-            options[name] = parts.zendesk.option_values(classifiers[name].field_id)
+            choices[name] = parts.zendesk.choice_field(field_id)
         except PermanentError as error:
-            _park(parts, [one for one in decisions if one.classifier == name], str(error))
-    return options
+            _park(parts, own, str(error))
+            continue
+        fitting = [one for one in own if one.values is None or choices[name].multi]
+        writable += fitting
+        if misfits := [one for one in own if one not in fitting]:
+            _park(
+                parts,
+                misfits,
+                f"field {field_id} is a drop-down and {misfits[0].model} may answer with several labels: use a "
+                "multi-select field or a single-label bundle",
+            )
+    return writable, choices
 
 
 def _update_one(parts: Parts, update: Update) -> Ticket | None:

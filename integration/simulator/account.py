@@ -118,7 +118,7 @@ class Account:
             Field(360000000091, "subject", "Subject", now, now),
             Field(360000000092, "description", "Description", now, now),
             Field(360000000093, "status", "Status", now, now),
-            Field(config.category_field_id, "tagger", config.category_title, now, now, options=options),
+            Field(config.category_field_id, config.category_kind, config.category_title, now, now, options=options),
             Field(config.predicted_field_id, "text", config.predicted_title, now, now),
             Field(config.confidence_field_id, "decimal", config.confidence_title, now, now),
             Field(config.model_field_id, "text", config.model_title, now, now),

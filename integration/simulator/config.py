@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -23,7 +23,8 @@ class SimulatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
             accounts do once API tokens have ended.
         webhook_url: where a webhook subscribed to ``ticket.created`` points from the start; empty makes none.
         webhook_secret: that webhook's signing secret; webhooks made later get random ones.
-        options: the category drop-down's options as (tag, name).
+        category_kind: whether the category field is a drop-down (``tagger``) or a ``multiselect``.
+        options: its options as (tag, name).
         category_field_id, predicted_field_id, confidence_field_id, model_field_id: ids of the four seeded fields.
         category_title, predicted_title, confidence_title, model_title: their titles.
         requests_per_minute: for the whole account, every route (Team 200, Professional 400, Enterprise 700).
@@ -48,6 +49,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     webhook_url: str = ""
     webhook_secret: str = PUBLIC_TEST_SECRET
 
+    category_kind: Literal["tagger", "multiselect"] = "tagger"
     options: tuple[tuple[str, str], ...] = (
         ("billing", "Billing"),
         ("login", "Login and account"),

@@ -12,9 +12,9 @@ from integration.simulator import figures
 from integration.simulator.account import AGENT, CUSTOMER, Account
 from integration.simulator.errors import ApiError, invalid, not_found
 from integration.simulator.faults import Faults
-from integration.simulator.records import Json, Value
+from integration.simulator.records import CHOICE_KINDS, Json, Value
 from integration.simulator.simulation import Simulation, simulation
-from integration.simulator.tickets import Dropped, accepted, delete_ticket
+from integration.simulator.tickets import as_tags, delete_ticket
 
 routes = Blueprint("desk", __name__, url_prefix="/simulator")
 
@@ -141,9 +141,9 @@ def _values(account: Account, by_title: dict[str, Value]) -> list[Json]:
     for title, value in by_title.items():
         if title not in fields:
             raise ApiError(422, "RecordInvalid", f"there is no field '{title}': fields are {', '.join(fields)}")
-        try:
-            accepted(fields[title], value)
-        except Dropped:
-            raise invalid(title, f"'{value}' is not an option of {title}") from None
-        values.append({"id": fields[title].id, "value": value})
+        field = fields[title]
+        tags = as_tags(value or None) if field.kind in CHOICE_KINDS else []
+        if unknown := [tag for tag in tags if tag not in field.tags()]:
+            raise invalid(title, f"'{unknown[0]}' is not an option of {title}")
+        values.append({"id": field.id, "value": value})
     return values

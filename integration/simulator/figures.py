@@ -10,6 +10,7 @@ import msgspec
 from integration.simulator.account import Account
 from integration.simulator.records import Json, Ticket
 from integration.simulator.simulation import Simulation
+from integration.simulator.tickets import as_tags
 from integration.simulator.wire import audit_json, iso
 
 UNREMARKABLE = {"subject", "status", "brand_id"}
@@ -19,11 +20,11 @@ UNREMARKABLE = {"subject", "status", "brand_id"}
 def ticket_row(account: Account, ticket: Ticket) -> Json:
     """A ticket's fields by title and the ledger of its webhook; ``…_at`` in Unix seconds.
 
-    ``category`` is the chosen option's name, for people; under ``fields`` stands its tag.
+    ``category`` is the chosen options' names, for people; under ``fields`` stand their tags.
     """
     fields = {field.title: ticket.fields.get(field.id) for field in account.custom_fields()}
     category = account.fields[account.config.category_field_id]
-    tag = ticket.fields.get(category.id)
+    tags = as_tags(ticket.fields.get(category.id))
     return {
         "id": ticket.id,
         "subject": ticket.subject,
@@ -32,7 +33,7 @@ def ticket_row(account: Account, ticket: Ticket) -> Json:
         "created_at": ticket.created_at,
         "updated_at": ticket.updated_at,
         "fields": fields,
-        "category": next((option.name for option in category.options if option.value == tag), None),
+        "category": ", ".join(option.name for option in category.options if option.value in tags) or None,
         "sent_at": ticket.ledger.first_sent_at,
         "attempts": ticket.ledger.attempts,
         "last_status": ticket.ledger.last_status,

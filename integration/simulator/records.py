@@ -32,7 +32,7 @@ class User:
 
 @dataclass(slots=True)
 class Option:
-    """One choice of a drop-down; ``value`` is also the tag that the ticket carries."""
+    """One choice of a drop-down or a multi-select; ``value`` is also the tag that the ticket carries."""
 
     id: int
     name: str

@@ -104,7 +104,7 @@ def delete_ticket(account: Account, ticket: Ticket) -> None:
 def set_field(ticket: Ticket, field: Field, value: Value) -> None:
     """Set a custom field and mirror its choices into the ticket's tags."""
     if field.kind in CHOICE_KINDS:
-        old, new = (_as_tags(ticket.fields.get(field.id)), _as_tags(value))
+        old, new = (as_tags(ticket.fields.get(field.id)), as_tags(value))
         ticket.tags = [tag for tag in ticket.tags if tag not in old]
         ticket.tags += [tag for tag in new if tag not in ticket.tags]
     if value is None:
@@ -113,11 +113,18 @@ def set_field(ticket: Ticket, field: Field, value: Value) -> None:
         ticket.fields[field.id] = value
 
 
+def as_tags(value: Value) -> list[str]:
+    """The tags that the value of a drop-down or a multi-select stands for."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else value
+
+
 def accepted(field: Field, value: object) -> Value:
-    """What the field makes of a value.
+    """What the field makes of a value; of several choices the known ones are kept.
 
     Raises:
-        Dropped: an unknown choice, which Zendesk ignores.
+        Dropped: an unknown choice of a drop-down, which Zendesk ignores.
         ApiError: 422 for a number that is none.
     """
     if value is None or value in ("", []):
@@ -229,9 +236,3 @@ def _add_comment(account: Account, ticket: Ticket, comment: Json, actor_id: int)
     added = Comment(next(account.numbers), author_id, str(comment["body"])[:MAX_BODY], account.now(), public)
     ticket.comments.append(added)
     return {"id": added.id, "type": "Comment", "author_id": author_id, "body": added.body, "public": public}
-
-
-def _as_tags(value: Value) -> list[str]:
-    if value is None:
-        return []
-    return [value] if isinstance(value, str) else value

@@ -15,7 +15,10 @@ def iso(when: float) -> str:
 
 def ticket_json(account: Account, ticket: Ticket, host: str) -> Json:
     """A ticket as the ticket routes and the export show it; ``host`` is the caller's, as in ``https://x.test``."""
-    values = [{"id": field.id, "value": ticket.fields.get(field.id)} for field in account.custom_fields()]
+    values = [
+        {"id": field.id, "value": ticket.fields.get(field.id) or ([] if field.kind == "multiselect" else None)}
+        for field in account.custom_fields()
+    ]
     return {
         "id": ticket.id,
         "url": f"{host}/api/v2/tickets/{ticket.id}.json",
@@ -87,7 +90,7 @@ def field_json(field: Field, host: str) -> Json:
 
 
 def option_json(option: Option) -> Json:
-    """A choice of a drop-down."""
+    """A choice of a drop-down or a multi-select."""
     return {
         "id": option.id,
         "name": option.name,

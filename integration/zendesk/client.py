@@ -1,4 +1,4 @@
-"""Zendesk's API as Presort uses it: seven calls, our own types, two kinds of error."""
+"""Zendesk's API as Presort uses it: nine calls, our own types, two kinds of error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import requests
@@ -31,8 +31,8 @@ from integration.zendesk.session import OAuthSession
 BULK = 100
 """Most tickets one request may read or update."""
 
-OPTIONS_LIFE_S = 300
-"""How long a field's options are believed before they are read again."""
+FIELD_LIFE_S = 300
+"""How long a field's type and options are believed before they are read again."""
 
 ACCESS_S = 60.0
 """How often a closed door is tried."""
@@ -62,6 +62,10 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[int, Any]
 
 
+Value = str | list[str]
+"""Of a custom field: a text, a drop-down's tag, or a multi-select's tags."""
+
+
 class Update(msgspec.Struct, frozen=True, kw_only=True):
     """Custom fields to set on one ticket, unless it changed since ``updated_stamp``.
 
@@ -71,7 +75,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 
     ticket_id: int
     updated_stamp: str
-    fields: dict[int, str]
+    fields: dict[int, Value]
     metadata: dict[str, Any]
 
 
@@ -82,13 +86,46 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the export.
+
+    Attributes:
+        cursor: asks for the next page, now or in a year.
+        last: whether this is all there is at present.
+    """
+
+    tickets: list[Ticket]
+    cursor: str
+    last: bool
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """One update in a ticket's history.
+
+    Attributes:
+        fields: the custom fields that it set or changed.
+        classifiers: those of Presort's whose decision it carried out.
+    """
+
+    author_id: int | None
+    fields: frozenset[int]
+    classifiers: frozenset[str]
+
+
+class ChoiceField(NamedTuple):
+    """A field that holds tags: a drop-down one, a multi-select (``multi``) any number of them."""
+
+    multi: bool
+    options: frozenset[str]
+
+
 class Zendesk:
     """One client a process. Every method raises ``TemporaryError``, ``PermanentError`` or one of their kinds."""
 
     def __init__(self, config: settings.Zendesk, client_secret: str, store: Store) -> None:
         """Connects with the first call."""
         self._config = config
-        self._options: dict[int, tuple[float, frozenset[str]]] = {}
+        self._choice_fields: dict[int, tuple[float, ChoiceField]] = {}
         self._zenpy = Zenpy(
             subdomain=config.subdomain,
             session=OAuthSession(config, client_secret, store),
@@ -133,18 +170,58 @@ class Zendesk:
         with _translated():
             return [_job_result(row) for row in status.results or []]
 
-    def option_values(self, field_id: int) -> frozenset[str]:
-        """The tags a drop-down offers, read anew every five minutes."""
-        read_at, values = self._options.get(field_id, (float("-inf"), frozenset[str]()))
-        if time.monotonic() - read_at > OPTIONS_LIFE_S:
+    def choice_field(self, field_id: int) -> ChoiceField:
+        """What a drop-down or a multi-select offers, read anew every five minutes.
+
+        Raises:
+            PermanentError: there is no such field, or it is of another type.
+        """
+        read_at, choices = self._choice_fields.get(field_id, (float("-inf"), None))
+        if choices is None or time.monotonic() - read_at > FIELD_LIFE_S:
             try:
                 with _translated():
                     field = self._zenpy.ticket_fields(id=field_id)
+                    options = frozenset(_get(option, "value") for option in _get(field, "custom_field_options") or [])
             except NotFound:
                 raise PermanentError(f"field {field_id} does not exist: check field_id in presort.toml") from None
-            values = frozenset(_get(option, "value") for option in field.custom_field_options or [])
-            self._options[field_id] = (time.monotonic(), values)
-        return values
+            if field.type not in ("tagger", "multiselect"):
+                raise PermanentError(
+                    f"field {field_id} is of type {field.type}: field_id in presort.toml must be a drop-down's or a "
+                    "multi-select's"
+                )
+            choices = ChoiceField(field.type == "multiselect", options)
+            self._choice_fields[field_id] = (time.monotonic(), choices)
+        return choices
+
+    def export(self, place: str | int) -> Page:
+        """A thousand tickets in the order of their latest change; deleted ones too, and some more than once.
+
+        Zendesk leaves out what changed in the last minute, and allows ten of these requests a minute.
+
+        Args:
+            place: the cursor of the page before, or the Unix time to begin at.
+        """
+        start = {"cursor": place} if isinstance(place, str) else {"start_time": place}
+        with _translated():
+            page = self._zenpy.tickets.incremental(**start)
+            if page.after_cursor is None:
+                raise UnreadableError("Zendesk's page of the export has no cursor")
+            # Its `values` are this page's; iterating it would ask for the next ones, out of our sight.
+            return Page(
+                tickets=[_ticket(one) for one in page.values or []],
+                cursor=str(page.after_cursor),
+                last=bool(page.end_of_stream),
+            )
+
+    def audits(self, ticket_id: int) -> list[Audit]:
+        """A ticket's history, oldest first; Zendesk allows 500 of these requests a minute.
+
+        Raises:
+            NotFound: it was deleted.
+        """
+        with _translated():
+            found = sorted(self._zenpy.tickets.audits(ticket_id), key=lambda one: (str(one.created_at), one.id))
+            return [_audit(one) for one in found]
 
     def me(self) -> int:
         """The id of the user Presort acts as."""
@@ -183,7 +260,8 @@ def _from_status(response: requests.Response) -> ZendeskError:
     known = {
         401: PermanentError("Zendesk refused a token it has just given (401): is the OAuth client still enabled?"),
         403: PermanentError(
-            "Zendesk forbids it (403): Presort's user needs the right to edit tickets, scope read write"
+            "Zendesk forbids it (403): Presort's user needs the right to edit tickets, and to export them the role of "
+            "an admin; scope read write"
         ),
         404: NotFound(f"Zendesk has no such thing: {code}"),
         409: Conflict(f"the ticket changed meanwhile: {code}"),
@@ -225,6 +303,16 @@ def _ticket(raw: Any) -> Ticket:  # noqa: ANN401 - zenpy's objects have no types
         channel=_get(via, "channel") if via else None,
         submitter_id=raw.submitter_id,
         fields={int(_get(field, "id")): _get(field, "value") for field in raw.custom_fields or []},
+    )
+
+
+def _audit(raw: Any) -> Audit:  # noqa: ANN401 - zenpy's objects have no types
+    names = (str(_get(event, "field_name")) for event in raw.events or [])
+    presort = _get(_get(raw.metadata, "custom"), "presort") or {}
+    return Audit(
+        author_id=raw.author_id,
+        fields=frozenset(int(name) for name in names if name.isdecimal()),  # the others are Zendesk's own: "status"
+        classifiers=frozenset(presort),
     )
 
 

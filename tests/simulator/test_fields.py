@@ -9,7 +9,8 @@ from zenpy import Zenpy
 from zenpy.lib.api_objects import CustomField, CustomFieldOption, Ticket, TicketField
 from zenpy.lib.exception import APIException
 
-from tests.simulator.support import Running
+from integration.simulator.config import SimulatorConfig
+from tests.simulator.support import Running, serving, zenpy_for
 
 
 def tags(zenpy: Zenpy, field_id: int) -> list[str]:
@@ -100,6 +101,31 @@ def test_several_choices_and_numbers(zenpy: Zenpy, simulator: Running) -> None:
     wrong = [CustomField(id=simulator.config.confidence_field_id, value="high")]
     with pytest.raises(APIException, match="is not a number"):
         zenpy.tickets.update(Ticket(id=ticket_id, custom_fields=wrong))
+
+
+def test_an_empty_multiselect_is_an_empty_list_and_an_empty_drop_down_null(zenpy: Zenpy, simulator: Running) -> None:
+    field = zenpy.ticket_fields.create(TicketField(type="multiselect", title="Colours"))
+    values = {one["id"]: one["value"] for one in zenpy.tickets(id=simulator.create()).custom_fields}
+    assert (values[field.id], values[simulator.config.category_field_id]) == ([], None)
+
+
+def test_the_category_may_be_a_multiselect() -> None:
+    """Everything that a drop-down category does, with several tags."""
+    with serving(SimulatorConfig(category_kind="multiselect", updates_per_minute=1000)) as simulator:
+        zenpy, field_id = zenpy_for(simulator), simulator.config.category_field_id
+        assert zenpy.ticket_fields(id=field_id).type == "multiselect"
+        ticket_id = simulator.create(fields={"Category": ["bug", "billing"]})
+        row = simulator.get(f"/simulator/tickets/{ticket_id}")["ticket"]
+        assert (row["fields"]["Category"], sorted(row["tags"])) == (["bug", "billing"], ["billing", "bug"])
+        assert row["category"] == "Billing, Something is broken"
+        assert simulator.get("/simulator/summary")["tickets"]["filled"] == 1
+        refused = simulator.post(f"/simulator/tickets/{ticket_id}/agent", {"Category": ["bug", "bugs"]})
+        assert (refused.status_code, "'bugs' is not an option of Category" in refused.text) == (422, True)
+        zenpy.tickets.update(Ticket(id=ticket_id, custom_fields=[CustomField(id=field_id, value=["login", "bugs"])]))
+        assert category_of(simulator, ticket_id) == ["login"]
+        simulator.post(f"/simulator/tickets/{ticket_id}/agent", {"Category": []})
+        row = simulator.get(f"/simulator/tickets/{ticket_id}")["ticket"]
+        assert (row["fields"]["Category"], row["category"], row["tags"]) == (None, None, [])
 
 
 def test_a_field_of_an_unknown_kind_is_refused_by_name(simulator: Running) -> None:

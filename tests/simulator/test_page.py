@@ -124,6 +124,23 @@ def test_a_tickets_page_shows_who_changed_what(page: Page, zenpy: Zenpy, simulat
     expect(newest).to_contain_text("login")
 
 
+def test_several_choices_are_written_and_changed(browser: Browser) -> None:
+    with serving(SimulatorConfig(category_kind="multiselect")) as simulator:
+        page = browser.new_page()
+        page.goto(simulator.url)
+        page.get_by_label("Subject").fill("Printer")
+        page.get_by_label("Description").fill("It is on fire.")
+        page.get_by_label("Category").select_option(["billing", "bug"])
+        page.get_by_role("button", name="Create the ticket").click()
+        expect(page.get_by_role("row", name="Printer")).to_contain_text("Billing, Something is broken")
+        page.goto(f"{simulator.url}/tickets/1")
+        expect(page.get_by_label("Category")).to_have_values(["billing", "bug"])
+        page.get_by_label("Category").select_option(["bug", "login"])
+        page.get_by_role("button", name="Set it").click()
+        expect(page.locator("#history > li").first).to_contain_text("login, bug")
+        page.close()
+
+
 def test_a_closed_tickets_refusal_is_shown(browser: Browser, simulator: Running) -> None:
     """Without the check for complaints: a browser reports every 422."""
     ticket_id = simulator.create()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,11 @@ import pytest
 from demo.tickets import CATEGORIES
 from integration import messages, settings
 from integration.messages import Job, NewTicket, Writes
+from integration.records import Record
 from integration.settings import Settings
 from integration.simulator.config import SimulatorConfig
-from integration.store import Record, Store
+from integration.store import Store
+from model_export.bundle.manifest import read_manifest, write_manifest
 from model_export.bundle.predictor import Predictor
 from tests.simulator.support import Running, serving
 from worker import classifying, deferred, writing
@@ -36,6 +39,17 @@ SURE = ("Refund request", "I would like a full refund for my last order, please 
 def predictor() -> Predictor:
     """The demo's model: a real ONNX session of a tiny DistilBERT."""
     return Predictor(BUNDLE, "cpu")
+
+
+@pytest.fixture(scope="session")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """A multi-label model: the demo's graph with a sigmoid a label, sure of a label from 0.6 on."""
+    folder = tmp_path_factory.mktemp("several") / "bundle"
+    shutil.copytree(BUNDLE, folder)
+    manifest = read_manifest(BUNDLE)
+    labels = tuple(msgspec.structs.replace(label, threshold=0.6) for label in manifest.labels)
+    write_manifest(folder, msgspec.structs.replace(manifest, name="several", task="multi", labels=labels))
+    return Predictor(folder, "cpu")
 
 
 @pytest.fixture(scope="session")

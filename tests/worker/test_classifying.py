@@ -19,7 +19,7 @@ from worker import deferred
 def counted(desk: Desk) -> dict[str, int]:
     """Tickets counted for the detector, by category, over the last minutes."""
     now = int(time.time() // 60)
-    rows = desk.parts.store.counts("category", now - 5, now + 1)
+    rows = [tick.categories for tick in desk.parts.store.counts("category", now - 5, now + 1)]
     return {key: sum(row.get(key, 0) for row in rows) for row in rows for key in row}
 
 

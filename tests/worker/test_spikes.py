@@ -67,7 +67,7 @@ def test_in_quiet_weeks_false_alerts_stay_under_the_promise(rate: float) -> None
     false_alerts = 0
     for now in range(1440, 1440 + ticks, 30):
         window = counts[:, now - 1440 : now]
-        expected, error = expectation(window, 360)
+        expected, error = expectation(window, window.sum(axis=0), 360)
         false_alerts += int((evidence(window[:, -360:], expected[:, -360:], error).statistic >= threshold).sum())
     assert false_alerts <= categories * days / 28 * 2
 
@@ -77,7 +77,7 @@ def test_a_spike_is_seen(rate: float, ratio: float, within: int) -> None:
     rng = np.random.default_rng(4)
     counts = rng.poisson(rate, (10, 1440))
     counts[3, -within:] = rng.poisson(rate * ratio, within)
-    expected, error = expectation(counts, 360)
+    expected, error = expectation(counts, counts.sum(axis=0), 360)
     found = evidence(counts[:, -360:], expected[:, -360:], error)
     assert found.statistic[3] >= 4 * 7 * 1440
     assert (np.delete(found.statistic, 3) < 4 * 7 * 1440).all()
@@ -89,8 +89,20 @@ def test_a_busy_morning_is_no_spike() -> None:
     """Every category triples at once: the share of each stays what it was."""
     rng = np.random.default_rng(5)
     counts = np.concatenate([rng.poisson(0.5, (10, 1200)), rng.poisson(1.5, (10, 240))], axis=1)
-    expected, error = expectation(counts, 360)
+    expected, error = expectation(counts, counts.sum(axis=0), 360)
     assert (evidence(counts[:, -360:], expected[:, -360:], error).statistic < 4 * 7 * 1440).all()
+
+
+def test_labels_that_come_together_do_not_hide_each_others_spike() -> None:
+    """Two labels on the same tickets: the odds are against the tickets without, not against the other label."""
+    rng = np.random.default_rng(6)
+    counts = rng.poisson(0.5, (10, 1440))
+    counts[1] = counts[0]
+    counts[:2, -10:] += 5
+    expected, error = expectation(counts, counts.sum(axis=0) - counts[1], 360)
+    found = evidence(counts[:, -360:], expected[:, -360:], error)
+    assert (found.statistic[:2] >= 4 * 7 * 1440).all()
+    assert found.expected[0] / found.window[0] == pytest.approx(0.5, rel=0.5)
 
 
 def test_a_category_under_alert_does_not_learn_its_spike() -> None:
@@ -98,8 +110,8 @@ def test_a_category_under_alert_does_not_learn_its_spike() -> None:
     counts[0, 100:150] = 50
     quiet = np.ones(counts.shape, dtype=bool)
     quiet[0, 100:150] = False
-    learned, _ = expectation(counts, 100)
-    spared, _ = expectation(counts, 100, quiet)
+    learned, _ = expectation(counts, counts.sum(axis=0), 100)
+    spared, _ = expectation(counts, counts.sum(axis=0), 100, quiet)
     assert spared[0, -1] < 1.2 < learned[0, -1]
 
 
@@ -107,7 +119,7 @@ def test_a_category_that_was_never_seen_does_not_fire_from_a_ticket_or_two() -> 
     counts = np.full((10, 1440), 1, dtype=np.int64)
     counts[0] = 0
     counts[0, -3:] = 1
-    expected, error = expectation(counts, 360)
+    expected, error = expectation(counts, counts.sum(axis=0), 360)
     assert evidence(counts[:, -360:], expected[:, -360:], error).statistic[0] < 4 * 7 * 1440
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from integration.messages import NewTicket
 from integration.settings import Classifier
-from model_export.bundle.manifest import Manifest
+from model_export.bundle.manifest import Label, Manifest
 from model_export.bundle.predictor import Predictor
 from tests.worker.conftest import SURE
 from worker.triage import triage
@@ -101,6 +104,52 @@ def test_decisions_keep_the_order_of_the_tickets(predictor: Predictor) -> None:
 def test_a_ticket_without_creation_time_counts_when_it_came(predictor: Predictor) -> None:
     (decision,) = triage([ticket(*SURE[:2])], CLASSIFIER, predictor, own_user_id=None, now=NOW)
     assert decision.created_at == NOW - 2
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "action", "values", "best"),
+    [
+        ([0.62, 0.81, 0.1, 0.0, 0.0], "fill", ("b", "a"), ("b", 0.81, 0.5)),
+        ([0.5, 0.4999, 0.1, 0.0, 0.0], "fill", ("a",), ("a", 0.5, 0.5)),
+        ([0.2, 0.3, 0.1, 0.0, 0.0], "suggest", (), ("b", 0.3, 0.5)),
+        ([0.6, 0.2, 0.85, 0.0, 0.0], "fill", ("a",), ("a", 0.6, 0.5)),  # c is likelier, but short of its 0.9
+        ([0.7, 0.6, 0.8, 0.9, 0.8], "fill", ("d", "e", "a", "b"), ("d", 0.9, 0.5)),
+    ],
+)
+def test_several_labels_are_sure_each_by_its_own_threshold(
+    predictor: Predictor,
+    probabilities: list[float],
+    action: str,
+    values: tuple[str, ...],
+    best: tuple[str, float, float],
+) -> None:
+    model = _Saying(predictor.manifest, probabilities)
+    (decision,) = triage([ticket(*SURE[:2])], CLASSIFIER, model, own_user_id=None, now=NOW)
+    assert (decision.action, decision.values) == (action, values)
+    assert (decision.category, decision.confidence, decision.threshold) == best
+    assert decision.answers == (values or (best[0],))
+    top = [tag for tag, _ in decision.top]
+    assert len(top) >= 3
+    assert set(values) <= set(top), "the audit says how probable each written tag was"
+
+
+def test_one_label_is_never_several(predictor: Predictor) -> None:
+    model = _Saying(predictor.manifest, [0.6, 0.7, 0.1, 0.0, 0.0], task="single")
+    (decision,) = triage([ticket(*SURE[:2])], CLASSIFIER, model, own_user_id=None, now=NOW)
+    assert (decision.category, decision.values, decision.sure) == ("b", None, ("b",))
+
+
+class _Saying:
+    """Five labels, c with a threshold of 0.9 and the others of 0.5, and one answer to everything."""
+
+    def __init__(self, base: Manifest, probabilities: list[float], task: Literal["single", "multi"] = "multi") -> None:
+        labels = tuple(Label(value, value.upper(), threshold=0.9 if value == "c" else 0.5) for value in "abcde")
+        self.manifest = msgspec.structs.replace(base, task=task, labels=labels)
+        self._probabilities = probabilities
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, 5)."""
+        return np.array([self._probabilities] * len(texts), dtype=np.float32)
 
 
 class _Answering:

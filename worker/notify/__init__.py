@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from integration.store import Alert
+from integration.records import Alert
 from worker.notify import channel
 from worker.notify.errors import SendError
 from worker.parts import Parts

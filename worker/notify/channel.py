@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from integration.store import Alert
+from integration.records import Alert
 from worker.notify.errors import SendError
 
 # Apprise logs a URL it does not understand whole, token and all, and at DEBUG what it sends, subjects and all.

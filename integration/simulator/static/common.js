@@ -82,6 +82,15 @@ export function confidence(value) {
   return node;
 }
 
+/* What is chosen in a drop-down: a tag or null; in a multi-select: a list of tags. */
+export function chosen(select) {
+  return select.multiple ? [...select.selectedOptions].map((option) => option.value) : select.value || null;
+}
+
+export function choose(select, value) {
+  for (const option of select.options) option.selected = [value ?? ""].flat().includes(option.value);
+}
+
 /* Replaces a node's content only when its text changes. */
 export function setContent(node, content) {
   if (node.textContent !== content.textContent || !node.firstChild) node.replaceChildren(content);

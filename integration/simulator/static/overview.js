@@ -1,4 +1,4 @@
-import { chip, confidence, eachSecond, element, getJson, inSeconds, postJson, setContent, setText } from "./common.js";
+import { chip, chosen, confidence, eachSecond, element, getJson, inSeconds, postJson, setContent, setText } from "./common.js";
 
 const SHOWN = window.matchMedia("(max-width: 54rem)").matches ? 12 : 40;
 const PULSE_S = 60;
@@ -148,8 +148,9 @@ async function refresh() {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const { subject, description, channel, category } = Object.fromEntries(new FormData(form));
-  const fields = category ? { [titles.category]: category } : {};
+  const { subject, description, channel } = Object.fromEntries(new FormData(form));
+  const category = chosen(form.elements.category);
+  const fields = category?.length ? { [titles.category]: category } : {};
   byId("write-error").hidden = true;
   try {
     watched = (await postJson("/simulator/tickets", { subject, description, channel, fields })).id;

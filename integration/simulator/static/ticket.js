@@ -1,4 +1,4 @@
-import { chip, confidence, eachSecond, element, getJson, inSeconds, postJson, setContent, setText } from "./common.js";
+import { chip, choose, chosen, confidence, eachSecond, element, getJson, inSeconds, postJson, setContent, setText } from "./common.js";
 
 const titles = document.body.dataset;
 const path = `/simulator/tickets/${titles.ticket}`;
@@ -23,7 +23,7 @@ function valueOf(ticket, title) {
   if (title === titles.category && ticket.category) return chip(ticket.category, "solid");
   if (title === titles.confidence) return confidence(value);
   if (title === titles.predicted && value) return chip(value, "outline");
-  return element("span", value ? (title === titles.model ? "mono" : "") : "none", value ?? "–");
+  return element("span", value ? (title === titles.model ? "mono" : "") : "none", value ? plain(value) : "–");
 }
 
 function plain(value) {
@@ -71,7 +71,7 @@ async function refresh() {
     ["Receiver answered", element("span", "", ticket.last_status ?? (ticket.sent_at ? "not" : "–"))],
     ["To Presort's update", element("span", "", inSeconds(ticket.seconds))],
   ]);
-  if (shownHistory === 0) form.elements.category.value = ticket.fields[titles.category] ?? "";
+  if (shownHistory === 0) choose(form.elements.category, ticket.fields[titles.category]);
   if (shownHistory !== ticket.history.length) {
     shownHistory = ticket.history.length;
     byId("history").replaceChildren(...ticket.history.map(entry));
@@ -92,7 +92,7 @@ async function act(what, body) {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  act("agent", { [titles.category]: form.elements.category.value || null });
+  act("agent", { [titles.category]: chosen(form.elements.category) });
 });
 byId("close").addEventListener("click", () => act("close", {}));
 byId("delete").addEventListener("click", () => act("delete", {}));

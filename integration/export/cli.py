@@ -1,0 +1,139 @@
+"""The ``presort tickets`` command."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from redis.exceptions import RedisError
+
+from integration import settings
+from integration.export.part import Part, PartError, opened
+from integration.export.reading import Patience, decide_labels, read_tickets
+from integration.export.rules import Wanted
+from integration.export.writing import form_of, next_command, table, write
+from integration.settings import Classifier, Settings
+from integration.store import Store
+from integration.zendesk.client import Zendesk
+from integration.zendesk.errors import ZendeskError
+
+TIMEOUT_S = 60.0
+"""A page of a thousand tickets takes Zendesk longer than what workers ask for."""
+
+BAR = 1_000
+"""Steps of the progress bar."""
+
+DATE = click.DateTime(["%Y-%m-%d"])
+PATIENCE = Patience(say=lambda message: click.echo(f"\n{message}", err=True), sleep=time.sleep)
+
+
+def _named_well(_: click.Context, __: click.Parameter, path: Path) -> Path:
+    if form_of(path) is None:
+        raise click.BadParameter(f"{path.name} says no form: end it in .csv or .jsonl, and .gz or .xz if you like")
+    if path.exists():
+        raise click.BadParameter(f"{path} exists: choose another name, or remove it")
+    return path
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), callback=_named_well)
+@click.option("--classifier", "name", help="Whose field holds the labels; needed only where presort.toml has several.")
+@click.option("--since", type=DATE, help="Only tickets filed on this day (UTC) or later.")
+@click.option("--until", type=DATE, help="Only tickets filed before this day (UTC).")
+def tickets(*, file: Path, name: str | None, since: datetime | None, until: datetime | None) -> None:
+    """Write the account's solved tickets and their categories to FILE, for `presort-model train`.
+
+    FILE ends in .csv or .jsonl, and in .gz or .xz if it shall be compressed. Zendesk gives 10,000 tickets a minute, and
+    the history of 500: it is read for tickets that Presort wrote to, to tell its labels from people's. What was read so
+    far is in FILE.part; whenever this ends early, the same command goes on where it stopped.
+
+    Example: presort tickets tickets.csv --since 2025-01-01
+    """
+    part_file = file.with_name(f"{file.name}.part")
+    try:
+        config = settings.load()
+        classifier = _classifier(config, name)
+        patient = msgspec.structs.replace(config.zendesk, timeout_s=max(TIMEOUT_S, config.zendesk.timeout_s))
+        zendesk = Zendesk(patient, config.zendesk_client_secret, Store(config.redis_url))
+        # Before hours are spent: is it a field that can be learnt at all?
+        choices = PATIENCE.ask(lambda: zendesk.choice_field(classifier.field_id))
+        wanted = Wanted(
+            classifier=classifier,
+            own_user_id=PATIENCE.ask(zendesk.me),
+            since=since.replace(tzinfo=UTC).timestamp() if since else 0.0,
+            until=until.replace(tzinfo=UTC).timestamp() if until else float("inf"),
+        )
+        with opened(part_file, _asked(config, wanted)) as part:
+            _read(zendesk, part, wanted)
+            totals = part.totals()
+            if totals.rows:
+                write(part.rows(), file)
+    except (settings.SettingsError, PartError) as error:
+        raise click.ClickException(str(error)) from error
+    except ZendeskError as error:
+        raise click.ClickException(f"{error}. The same command goes on where this one stopped") from error
+    except RedisError as error:
+        raise click.ClickException(
+            f"{error} Redis keeps the access token: start it (`make run`, `presort redis`), or set PRESORT_REDIS_URL"
+        ) from error
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
+    click.echo(table(totals))
+    if not totals.rows:
+        raise click.ClickException(
+            f"no ticket has a label to learn from: is {classifier.field_id} the field_id of the category in "
+            f"presort.toml? {part_file} remembers what was read: the same command looks at what changed since"
+        )
+    part_file.unlink()
+    click.echo(
+        f"\n{file}: {totals.rows:,} tickets with {len(totals.labels)} labels. It holds your customers' words, and only "
+        "you may read it: keep it where your tickets may be kept, and remove it after training.\n"
+        f"Next: {next_command(file, classifier.name, multi=choices.multi)}"
+    )
+
+
+def _classifier(config: Settings, name: str | None) -> Classifier:
+    names = [one.name for one in config.classifiers]
+    if name is None and len(names) > 1:
+        raise click.UsageError(f"presort.toml has several classifiers: name one with --classifier {'|'.join(names)}")
+    if name is not None and name not in names:
+        raise click.UsageError(f"presort.toml has no classifier {name!r}: there is {', '.join(names)}")
+    return config.classifiers[names.index(name) if name else 0]
+
+
+def _asked(config: Settings, wanted: Wanted) -> str:
+    """What a part file is of: for people to read, and for us to compare."""
+    since = f", filed from {_day(wanted.since)} on" if wanted.since else ""
+    until = f", filed before {_day(wanted.until)}" if wanted.until < float("inf") else ""
+    return f"field {wanted.classifier.field_id} of {config.zendesk.url or config.zendesk.subdomain}{since}{until}"
+
+
+def _read(zendesk: Zendesk, part: Part, wanted: Wanted) -> None:
+    """Everything that is not in the part file yet, under a bar for each of the two steps."""
+    began, first, count = time.time(), None, 0
+    with click.progressbar(length=BAR, label="tickets", item_show_func=_shown, file=sys.stderr) as bar:
+        for page in read_tickets(zendesk, part, wanted, PATIENCE):
+            count += page.tickets
+            first = first or page.changed_from
+            if first and page.changed_to:
+                # The export goes by the time of the latest change, up to now: the only measure of what is left.
+                done = round(BAR * (page.changed_to - first) / max(began - first, 1.0))
+                rate = count / max(time.time() - began, 1.0)
+                bar.update(min(done, BAR) - bar.pos, f"{count:,}, {rate:,.0f}/s, changed up to {_day(page.changed_to)}")
+        bar.update(BAR - bar.pos)
+    if undecided := part.undecided():
+        with click.progressbar(length=undecided, label="histories", show_pos=True, file=sys.stderr) as bar:
+            for _ in decide_labels(zendesk, part, wanted, PATIENCE):
+                bar.update(1)
+
+
+def _shown(text: str | None) -> str | None:
+    return text
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,119 @@
+"""Tickets from Zendesk into a part file, then the histories of those whose label may be Presort's.
+
+Nobody waits for the answer but the person who typed the command, so whatever is temporary is waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from integration.export.part import Part, Row
+from integration.export.rules import Wanted, is_presorts, label_of, may_be_presorts, reason_to_leave_out
+from integration.zendesk.client import Audit, Ticket, Zendesk
+from integration.zendesk.errors import NoAccess, NotFound, RateLimited, TemporaryError, UnreadableError
+
+TRIES = 8
+"""Failures in a row, over about a quarter of an hour, after which a person must look. Limits do not count."""
+
+Found = TypeVar("Found")
+
+
+class Progress(NamedTuple):
+    """A page was kept.
+
+    Attributes:
+        tickets: on this page.
+        changed_from, changed_to: when the first and the last of them changed, Unix seconds; None on an empty page.
+    """
+
+    tickets: int
+    changed_from: float | None
+    changed_to: float | None
+
+
+class Patience(NamedTuple):
+    """How to wait.
+
+    Attributes:
+        say: tells the person why.
+        sleep: waits so many seconds.
+    """
+
+    say: Callable[[str], None]
+    sleep: Callable[[float], None]
+
+    def ask(self, call: Callable[[], Found]) -> Found:
+        """Call until it succeeds.
+
+        Raises:
+            ZendeskError: it is permanent, there is no access, or it failed too often in a row.
+        """
+        failures = 0
+        while True:
+            try:
+                return call()
+            except NoAccess:  # waits for a person, who is here
+                raise
+            except RateLimited as error:
+                delay = error.retry_after or 60.0
+                self.say(f"Zendesk asks to wait {delay:.0f} s")
+            except (TemporaryError, UnreadableError) as error:
+                failures += 1
+                if failures == TRIES:
+                    raise
+                delay = getattr(error, "retry_after", None) or min(5.0 * 2 ** (failures - 1), 300.0)
+                self.say(f"{error}; trying again in {delay:.0f} s")
+            self.sleep(delay)
+
+
+def read_tickets(zendesk: Zendesk, part: Part, wanted: Wanted, patience: Patience) -> Iterator[Progress]:
+    """Read all pages that are not in the part file yet; yields after each.
+
+    A ticket that was filed in the period cannot have changed before it, so the export may begin there.
+
+    Raises:
+        ZendeskError: see ``Patience.ask``; what was read is kept.
+    """
+    place: str | int = part.cursor or int(wanted.since)
+    while True:
+        page = patience.ask(partial(zendesk.export, place))
+        part.add((_row(ticket, wanted) for ticket in page.tickets), page.cursor)
+        times = [ticket.updated_at for ticket in page.tickets]
+        yield Progress(len(times), times[0] if times else None, times[-1] if times else None)
+        if page.last:
+            return
+        place = page.cursor
+
+
+def decide_labels(zendesk: Zendesk, part: Part, wanted: Wanted, patience: Patience) -> Iterator[None]:
+    """Read the history of each undecided ticket; yields after each.
+
+    Raises:
+        ZendeskError: see ``Patience.ask``; what was decided is kept.
+    """
+    while (ticket_id := part.next_undecided()) is not None:
+        audits = patience.ask(partial(_audits, zendesk, ticket_id))
+        part.decide(ticket_id, by_bot=is_presorts(audits, wanted))
+        yield
+
+
+def _audits(zendesk: Zendesk, ticket_id: int) -> list[Audit]:
+    try:
+        return zendesk.audits(ticket_id)
+    except NotFound:  # deleted within the last minutes
+        return []
+
+
+def _row(ticket: Ticket, wanted: Wanted) -> Row:
+    if reason := reason_to_leave_out(ticket, wanted):
+        return Row(id=ticket.id, left_out=reason)
+    return Row(
+        id=ticket.id,
+        created_at=ticket.created_at,
+        subject=ticket.subject or "",
+        description=ticket.description or "",
+        label=label_of(ticket, wanted.classifier),
+        by_bot=None if may_be_presorts(ticket, wanted.classifier) else False,
+    )
