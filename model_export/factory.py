@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -14,17 +15,26 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
-from model_export.bundle.manifest import PROTOCOL, Label, Manifest
-from model_export.bundle.predictor import Predictor
+from model_export.bundle.manifest import PROTOCOL, BundleError, Label, Manifest
+from model_export.bundle.predictor import FP16, FP32, INT8, Predictor
 from model_export.bundle.text import TEXT_VERSION
-from model_export.calibrate import fit_temperature, probabilities
+from model_export.calibrate import Floats, fit_temperature, probabilities
 from model_export.dataset.rows import Dataset
-from model_export.evaluate import check_parity, measure_speed, parity
+from model_export.evaluate import (
+    Parity,
+    ParityError,
+    answers,
+    check_parity,
+    confusion_matrix,
+    measure_speed,
+    parity,
+)
 from model_export.evidence import METRICS, ClassScore, Evidence
-from model_export.export import export_onnx
-from model_export.pack import pack
-from model_export.quantize import quantize_int8
-from model_export.report.findings import Curve, Findings, find
+from model_export.export import ExportError, check_fp16, export_onnx
+from model_export.pack import GOLDEN_SEQUENCES, pack
+from model_export.quantize import ROUNDINGS, quantize_fp16, quantize_int8
+from model_export.report.findings import Curve, Findings
+from model_export.report.measuring import find
 from model_export.report.page import write_report
 
 SPEED_TEXTS = 200
@@ -33,9 +43,17 @@ SPEED_TEXTS = 200
 class Exportable(Protocol):
     """A strategy's result that is a neural network, and so can become a bundle."""
 
-    model: PreTrainedModel
-    tokenizer: Tokenizer
-    max_length: int
+    @property
+    def model(self) -> PreTrainedModel:
+        """A sequence classifier in DistilBERT's layout."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Without padding and truncation."""
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of a text that it reads, special tokens included."""
 
     def describe(self) -> str:
         """What it is, in a line."""
@@ -48,8 +66,8 @@ class Made(NamedTuple):
     findings: Findings
 
 
-class _Draft(NamedTuple):
-    """One graph's logits for the calibration and the test rows."""
+class _Answers(NamedTuple):
+    """One graph's logits for the calibration and the test rows, (rows, L)."""
 
     predictor: Predictor
     calibration: NDArray[np.float32]
@@ -57,12 +75,21 @@ class _Draft(NamedTuple):
 
 
 def make_bundle(
-    fitted: Exportable, dataset: Dataset, folder: Path, *, name: str, target: float, curves: Sequence[Curve] = ()
+    fitted: Exportable,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    name: str,
+    target: float,
+    fp16: bool = False,
+    unseen: bool = True,
+    curves: Sequence[Curve] = (),
+    say: Callable[[str], object] = lambda _: None,
 ) -> Made:
     """Write the bundle of a fine-tuned model.
 
-    Temperature and thresholds are fitted to the int8 graph's own answers on the calibration split; the figures are its
-    answers on the test split.
+    Temperature and thresholds are fitted to the answers that the graph for CPUs gives on the calibration split, int8
+    unless that fails the parity gate; the figures are its answers on the test split.
 
     Args:
         fitted: a trained network.
@@ -70,14 +97,20 @@ def make_bundle(
         folder: the bundle to make; must not exist.
         name: of the model.
         target: precision that a filled category must reach.
+        fp16: add the graph for CUDA. Left out unless asked: every worker fetches the whole bundle, most have no GPU.
+        unseen: whether the network was trained on the data set's training rows, and on no others of it.
         curves: pictures of the training for the report.
+        say: told what is being done.
 
     Raises:
         FileExistsError: the folder exists.
-        ExportError: the graph does not answer like the network.
-        ParityError: the int8 graph is not as good as the network.
+        ExportError: a graph does not answer like the network.
+        PackError: the network is hardly ever sure.
         DataError: people labelled none of the calibration or of the test rows.
     """
+    positions = fitted.model.config.max_position_embeddings
+    if fitted.max_length > positions:  # the worker would fail at the first long ticket
+        raise ExportError(f"the base reads at most {positions} tokens of a text: make it with --max-length {positions}")
     multi = dataset.task == "multi"
     now = datetime.now(UTC)
     manifest = Manifest(
@@ -91,46 +124,60 @@ def make_bundle(
         text_version=TEXT_VERSION,
         files={},
         base=fitted.describe(),
-        data={"fingerprint": dataset.fingerprint, "training_rows": len(dataset.train.texts)},
+        data={"fingerprint": dataset.fingerprint, **({"training_rows": len(dataset.train.texts)} if unseen else {})},
     )
     with tempfile.TemporaryDirectory(dir=folder.parent) as name_of_work:
         work = Path(name_of_work)
-        fp32, int8, tokenizer = work / "model.fp32.onnx", work / "model.int8.onnx", work / "tokenizer.json"
-        export_onnx(fitted.model.cpu(), fp32)
-        quantize_int8(fp32, int8)
+        tokenizer, fp32, half = work / "tokenizer.json", work / FP32, work / FP16
         fitted.tokenizer.save(str(tokenizer), pretty=False)
-        candidates = _candidates(fitted, dataset)
-        drafts = []
-        for graph in (fp32, int8):
-            draft = work / graph.stem
-            pack(
-                draft, manifest, tokenizer=tokenizer, graphs={graph.name: graph}, reference=fp32, candidates=candidates
-            )
-            drafts.append(_ask(Predictor(draft, "cpu"), dataset))
-        before, after = drafts
-        temperature = fit_temperature(after.calibration, dataset.calibration.targets)
-        held, test = (probabilities(logits, temperature, multi=multi) for logits in (after.calibration, after.test))
-        reference = probabilities(before.test, temperature, multi=multi)
-        agreement = parity(reference, test, dataset.test.targets, np.full(test.shape[1], 0.5) if multi else None)
-        check_parity(agreement)
+        say("exporting, and holding the graph against the network")
+        export_onnx(fitted.model.cpu(), fp32)
+
+        def ask(graph: Path) -> _Answers:
+            say(f"asking {graph.stem} about the calibration and test tickets")
+            with tempfile.TemporaryDirectory(dir=work) as draft:
+                rows = _candidates(fitted, dataset)
+                where = Path(draft) / "bundle"
+                one = {graph.name: graph}
+                pack(where, manifest, tokenizer=tokenizer, graphs=one, reference=fp32, candidates=rows)
+                return _answers(Predictor(where, "cpu"), dataset)
+
+        shipped, agreement = _best_for_cpu(fp32, ask, dataset, say)
+        graphs = [fp32] if agreement is None else [work / INT8, fp32]
+        if fp16:
+            say("rounding to fp16")
+            quantize_fp16(fp32, half)
+            difference = check_fp16(fp32, half, [*islice(_candidates(fitted, dataset), GOLDEN_SEQUENCES)])
+            say(f"fp16 differs from fp32 by {difference:.1e} in a logit at most")
+            graphs.append(half)
+        temperature = fit_temperature(shipped.calibration, dataset.calibration.targets)
+        held, test = (probabilities(logits, temperature, multi=multi) for logits in (shipped.calibration, shipped.test))
+        say("calibrating, and writing the report")
         findings = find(
             f"{name} {manifest.version}",
             dataset,
             held,
             test,
             target=target,
+            unseen=unseen,
             parity=agreement,
-            speed=measure_speed(after.predictor.predict, dataset.test.texts[:SPEED_TEXTS]),
-            sizes={graph.name: graph.stat().st_size for graph in (int8, fp32)},
+            speed=measure_speed(shipped.predictor.predict, dataset.test.texts[:SPEED_TEXTS]),
+            sizes={graph.name: graph.stat().st_size for graph in graphs},
             curves=curves,
         )
         manifest = msgspec.structs.replace(
             manifest,
             temperature=temperature,
             labels=tuple(
-                msgspec.structs.replace(label, threshold=solved.value, support=solved.support)
+                msgspec.structs.replace(
+                    label,
+                    threshold=solved.value,
+                    support=solved.support,
+                    precision_bound=solved.bound if solved.support else None,
+                )
                 for label, solved in zip(manifest.labels, findings.chosen.thresholds, strict=True)
             ),
+            confusion=None if multi else _confusion(dataset, held, test),
             metrics=findings.metrics(),
         )
         report = work / "report"
@@ -140,25 +187,60 @@ def make_bundle(
             folder,
             manifest,
             tokenizer=tokenizer,
-            graphs={int8.name: int8, fp32.name: fp32},
+            graphs={graph.name: graph for graph in graphs},
             reference=fp32,
-            candidates=candidates,
+            candidates=_candidates(fitted, dataset),
             report=report,
         )
     return Made(manifest, findings)
 
 
-def _candidates(fitted: Exportable, dataset: Dataset) -> list[list[int]]:
-    """Token sequences that may become golden: the calibration rows', as many as could be needed."""
-    texts = dataset.calibration.texts[:1000]
-    return [encoding.ids[: fitted.max_length] for encoding in fitted.tokenizer.encode_batch(texts)]
+def _candidates(fitted: Exportable, dataset: Dataset) -> Iterator[list[int]]:
+    """Token sequences that may become golden; rows that were not trained on first, all if they are needed."""
+    for split in (dataset.calibration, dataset.test, dataset.train):
+        for text in split.texts:
+            yield fitted.tokenizer.encode(text).ids[: fitted.max_length]
 
 
-def _ask(predictor: Predictor, dataset: Dataset) -> _Draft:
+def _best_for_cpu(
+    fp32: Path, ask: Callable[[Path], _Answers], dataset: Dataset, say: Callable[[str], object]
+) -> tuple[_Answers, Parity | None]:
+    """The answers of the fastest graph that answers as the network does, and how nearly; None if that is fp32 itself.
+
+    int8, beside ``fp32``, by the first of ``ROUNDINGS`` that passes the parity gate.
+    """
+    whole, int8 = ask(fp32), fp32.with_name(INT8)
+    even = np.zeros(len(dataset.labels)) if dataset.task == "multi" else None  # a logit of 0: as likely as not
+    for rounding in ROUNDINGS:
+        say(f"rounding to int8, {rounding.name}")
+        quantize_int8(fp32, int8, rounding)
+        try:
+            rounded = ask(int8)
+            measured = parity(whole.test, rounded.test, dataset.test.targets, even)
+            check_parity(measured)
+        except (BundleError, ParityError) as error:  # the former when not even the self-test agrees
+            say(str(error))
+        else:
+            return rounded, measured
+    int8.unlink()
+    say("the bundle carries fp32 alone: as good as the network, and about a third as fast as int8")
+    return whole, None
+
+
+def _answers(predictor: Predictor, dataset: Dataset) -> _Answers:
     calibration, test = (
         predictor.logits(predictor.tokens(split.texts)) for split in (dataset.calibration, dataset.test)
     )
-    return _Draft(predictor, calibration, test)
+    return _Answers(predictor, calibration, test)
+
+
+def _confusion(dataset: Dataset, held: Floats, test: Floats) -> tuple[tuple[int, ...], ...]:
+    """Counts of both parts that training left alone, where people set the label."""
+    counts = sum(
+        confusion_matrix(answers(likely)[split.weights >= 1], split.targets[split.weights >= 1], len(dataset.labels))
+        for likely, split in ((held, dataset.calibration), (test, dataset.test))
+    )
+    return tuple(tuple(row) for row in np.asarray(counts).tolist())
 
 
 def _evidence(dataset: Dataset, findings: Findings) -> Evidence:

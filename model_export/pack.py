@@ -20,6 +20,10 @@ GOLDEN_MARGIN = 0.5
 """Least distance between the two best logits: a near tie may fall either way and tells nothing about a CPU."""
 
 
+class PackError(Exception):
+    """A bundle that cannot be put together; the message names the cause and the cure."""
+
+
 def pack(
     folder: Path,
     manifest: Manifest,
@@ -38,7 +42,8 @@ def pack(
         tokenizer: a Hugging Face ``tokenizer.json``.
         graphs: ONNX files by the name they get in the bundle, such as ``model.int8.onnx``.
         reference: the float32 graph, whose answers become the golden ones.
-        candidates: token sequences with special tokens, some hundred; the first 64 with a clear answer become golden.
+        candidates: token sequences with special tokens, as many as it takes: the first 64 with a clear answer become
+            golden.
         report: a folder to copy to ``report/``.
 
     Returns:
@@ -46,7 +51,7 @@ def pack(
 
     Raises:
         FileExistsError: there is such a folder already.
-        ValueError: fewer than 64 candidates have a clear answer.
+        PackError: fewer than 64 candidates have a clear answer.
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists, and a bundle is never changed: choose a new version or remove it")
@@ -69,7 +74,10 @@ def pack(
 def _write_golden(path: Path, reference: Path, candidates: Iterable[list[int]]) -> None:
     golden = list(islice(_clear_answers(reference, candidates), GOLDEN_SEQUENCES))
     if len(golden) < GOLDEN_SEQUENCES:
-        raise ValueError(f"only {len(golden)} candidates have a clear answer, {GOLDEN_SEQUENCES} are needed: give more")
+        raise PackError(
+            f"the self-test needs {GOLDEN_SEQUENCES} tickets with a clear answer, the model has {len(golden)}: "
+            "train it longer, or with more tickets"
+        )
     lengths = np.array([len(ids) for ids, _ in golden], dtype=np.int32)
     input_ids = np.zeros((len(golden), lengths.max()), dtype=np.int32)
     for row, (ids, _) in zip(input_ids, golden, strict=True):

@@ -16,12 +16,11 @@ from tokenizers import Tokenizer
 
 from demo.tickets import CATEGORIES, generate
 from model_export.bundle.manifest import GOLDEN, MANIFEST, TOKENIZER, BundleError, describe_files, read_manifest
-from model_export.bundle.predictor import CUDA, Predictor, read_golden
+from model_export.bundle.predictor import CPU, CUDA, FP16, FP32, INT8, Predictor, read_golden
 from model_export.bundle.text import TEXT_VERSION, prepare_text
 from model_export.cli import main
 
 BUNDLE = Path(__file__).parents[1] / "demo" / "bundle"
-INT8, FP32, FP16 = "model.int8.onnx", "model.fp32.onnx", "model.fp16.onnx"
 WIDTH = 128
 
 
@@ -184,13 +183,13 @@ def test_a_graph_that_is_not_listed_never_serves(copy: Path) -> None:
     shutil.copyfile(copy / INT8, copy / FP32)
     (copy / INT8).unlink()
     edit(copy, files={n: f for n, f in json.loads((copy / MANIFEST).read_text())["files"].items() if n != INT8})
-    with pytest.raises(BundleError, match="no graph for CPUExecutionProvider"):
+    with pytest.raises(BundleError, match="it has no graph to try"):
         Predictor(copy, "cpu")
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [(INT8, "does not load in onnxruntime"), (TOKENIZER, "is not a tokenizer"), (GOLDEN, "does not load")],
+    [(INT8, "does not run on CPUExecutionProvider"), (TOKENIZER, "is not a tokenizer"), (GOLDEN, "does not load")],
 )
 def test_a_published_file_that_is_garbage_is_refused(copy: Path, name: str, message: str) -> None:
     (copy / name).write_bytes(b"garbage")
@@ -212,11 +211,98 @@ def test_cuda_without_a_gpu_is_refused_and_auto_takes_the_cpu() -> None:
     assert Predictor(BUNDLE, "auto").provider == "CPUExecutionProvider"
 
 
-def test_cuda_without_its_graph_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"])
-    with pytest.raises(BundleError, match=f"provider is cuda, but the bundle has no {FP16}"):
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime-gpu without a GPU that works: CUDA is listed, and a session gets the CPU only."""
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU as far as can be told from outside; the CPU does its sums."""
+
+    class Session(ort.InferenceSession):  # type: ignore[misc]  # untyped base
+        def __init__(self, graph: str, options: ort.SessionOptions, providers: list[str], **more: Any) -> None:
+            self.asked = providers
+            super().__init__(graph, options, providers=[CPU], **more)
+
+        def get_providers(self) -> list[str]:
+            return self.asked
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(ort, "InferenceSession", Session)
+
+
+@pytest.fixture
+def whole(copy: Path) -> Path:
+    """A bundle with all three graphs; that each is what its name says matters not here."""
+    for graph in (FP32, FP16):
+        shutil.copyfile(copy / INT8, copy / graph)
+    publish(copy)
+    return copy
+
+
+@pytest.mark.usefixtures("listed")
+def test_cuda_without_its_graph_is_refused_and_auto_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(BundleError, match=f"provider is cuda, but the bundle has no {FP16}: make it with --fp16"):
         Predictor(BUNDLE, "cuda")
-    assert Predictor(BUNDLE, "auto").provider == "CPUExecutionProvider"
+    assert Predictor(BUNDLE, "auto").provider == CPU
+    assert f"CUDA is here, but the bundle has no {FP16}" in caplog.text
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize(
+    ("wanted", "provider", "graph"), [("auto", CUDA, FP16), ("cuda", CUDA, FP16), ("cpu", CPU, INT8)]
+)
+def test_a_gpu_gets_fp16_and_a_cpu_int8(whole: Path, wanted: Any, provider: str, graph: str) -> None:
+    predictor = Predictor(whole, wanted)
+    assert (predictor.provider, predictor.graph) == (provider, graph)
+    assert predictor.agreement >= 0.97
+
+
+def test_a_gpu_is_not_missed_where_there_is_none(whole: Path) -> None:
+    predictor = Predictor(whole, "auto")
+    assert (predictor.provider, predictor.graph) == (CPU, INT8)
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider' is not in available:UserWarning")
+def test_a_gpu_that_does_not_start_leaves_the_work_to_the_cpu_and_says_so(
+    whole: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By itself onnxruntime goes on with fp16 on the CPU, in silence."""
+    predictor = Predictor(whole, "auto")
+    assert (predictor.provider, predictor.graph) == (CPU, INT8)
+    assert f"{FP16} does not run on {CUDA}" in caplog.text
+    assert f"{INT8} serves on {CPU} instead" in caplog.text
+    with pytest.raises(BundleError, match=rf"fails its self-test .*{FP16} does not run on {CUDA} .*CUDA and cuDNN"):
+        Predictor(whole, "cuda")
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize(
+    ("broken", "provider", "graph"), [([FP16], CPU, INT8), ([FP16, INT8], CPU, FP32), ([INT8], CUDA, FP16)]
+)
+def test_graphs_are_tried_in_turn(
+    whole: Path, caplog: pytest.LogCaptureFixture, broken: list[str], provider: str, graph: str
+) -> None:
+    for name in broken:
+        twist_graph(whole, name)
+    publish(whole)
+    predictor = Predictor(whole, "auto")
+    assert (predictor.provider, predictor.graph) == (provider, graph)
+    asked = broken if graph != FP16 else []
+    assert [name for name in (FP16, INT8, FP32) if f"{name} agrees on" in caplog.text] == asked
+
+
+@pytest.mark.usefixtures("gpu")
+def test_when_no_graph_answers_rightly_the_refusal_names_each(whole: Path) -> None:
+    for graph in (FP16, INT8):
+        twist_graph(whole, graph)
+    (whole / FP32).write_bytes(b"garbage")
+    publish(whole)
+    with pytest.raises(BundleError, match=rf"{FP16} agrees on .*{INT8} agrees on .*{FP32} does not run on {CPU}"):
+        Predictor(whole, "auto")
 
 
 def test_probabilities_sum_to_one(predictor: Predictor, texts: list[str]) -> None:
@@ -275,6 +361,7 @@ def test_a_good_bundle_is_described() -> None:
     manifest = read_manifest(BUNDLE)
     for expected in (manifest.version, "ms a ticket", INT8, "of 64 golden sequences", "Orders::Refund"):
         assert expected in result.output
+    assert "Next: presort-model publish" in result.output
     assert "delivery_delay" in result.output.split("My parcel never arrived\n")[1].splitlines()[0]
 
 
@@ -284,3 +371,18 @@ def test_a_bad_bundle_is_one_clear_line_and_status_1(copy: Path) -> None:
     assert result.exit_code == 1
     assert result.output.count("\n") == 1
     assert "named in the manifest but missing" in result.output
+
+
+def test_a_category_that_may_not_be_filled_is_shown_as_suggest_only(copy: Path) -> None:
+    labels = json.loads((copy / MANIFEST).read_text())["labels"]
+    edit(copy, labels=[labels[0] | {"threshold": 2.0}, labels[1] | {"precision_bound": 0.913}, *labels[2:]])
+    lines = CliRunner().invoke(main, ["check", str(copy)]).output.splitlines()
+    assert any(labels[0]["value"] in line and "suggest only" in line for line in lines)
+    assert any(labels[1]["value"] in line and "91%" in line for line in lines)
+
+
+def test_a_bundle_from_before_a_field_was_added_still_reads() -> None:
+    """The demo's bundle has neither: workers may ignore both, so the protocol is the same."""
+    manifest = read_manifest(BUNDLE)
+    assert manifest.confusion is None
+    assert {label.precision_bound for label in manifest.labels} == {None}

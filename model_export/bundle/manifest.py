@@ -44,12 +44,15 @@ class Label(msgspec.Struct, frozen=True):
         threshold: smallest probability at which the category may be filled without asking; above 1 it never may, and
             is only suggested.
         support: calibration examples behind the threshold; None when it was not calibrated.
+        precision_bound: with so much precision at least is what reaches the threshold right, at 90 % confidence;
+            None when it was not calibrated or never may be filled.
     """
 
     value: str
     name: str
     threshold: float = 0.5
     support: int | None = None
+    precision_bound: float | None = None
 
 
 class File(msgspec.Struct, frozen=True):
@@ -69,6 +72,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         max_length: longest token sequence the model sees, special tokens included.
         text_version: the ``prepare_text`` this model was trained with.
         temperature: logits are divided by it before softmax or sigmoid.
+        confusion: (L, L) counts of calibration and test rows, truth down and likeliest answer across, both in the order
+            of ``labels``; None for ``multi``. What a rate of answers says about the rate of truths follows from it.
+        languages: those that its tickets were written in (ISO 639, two letters where there are two); workers fill the
+            field for no other. Empty: any.
         metrics: figures measured on held-out rows, by name.
         base: the pretrained model or the architecture it was made from.
         data: what it was trained on, with a fingerprint of the rows.
@@ -83,6 +90,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int
     text_version: int
     temperature: float = 1.0
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    languages: tuple[str, ...] = ()
     files: dict[str, File]
     metrics: dict[str, float] = {}
     base: str = ""

@@ -22,8 +22,10 @@ Provider = Literal["auto", "cpu", "cuda"]
 Tokens = list[int]
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# In order of preference. The dynamic-int8 operators have no CUDA kernel, so a GPU gets the fp16 graph.
-GRAPHS = {CPU: ("model.int8.onnx", "model.fp32.onnx"), CUDA: ("model.fp16.onnx",)}
+INT8, FP32, FP16 = "model.int8.onnx", "model.fp32.onnx", "model.fp16.onnx"
+
+CHOICES = ((CUDA, FP16), (CPU, INT8), (CPU, FP32))
+"""What may answer, in order of preference. The dynamic-int8 operators have no CUDA kernel: a GPU gets fp16."""
 
 BATCH = 8
 """Sequences a run; on a CPU larger batches gain nothing, and none of them is padded."""
@@ -47,11 +49,13 @@ class Predictor:
 
         Args:
             folder: the bundle.
-            provider: ``auto`` takes CUDA when both the provider and an fp16 graph are there.
+            provider: ``auto`` takes CUDA when both the provider and an fp16 graph are there, and the CPU when that
+                does not load or answers wrongly; on the CPU, fp32 follows int8 in the same way. ``cuda`` takes
+                nothing else.
 
         Raises:
-            BundleError: the bundle is broken, was made for another text preparation, or answers its own golden
-                sequences wrongly on this machine with every graph it has.
+            BundleError: the bundle is broken, was made for another text preparation, CUDA was asked for and cannot be
+                had, or no graph loads and answers the golden sequences rightly on this machine.
         """
         self.manifest = read_manifest(folder)
         if self.manifest.text_version != TEXT_VERSION:
@@ -60,8 +64,8 @@ class Predictor:
                 f"{TEXT_VERSION}: train again, or run the release that trained it"
             )
         self._tokenizer = _tokenizer(folder / TOKENIZER, self.manifest.max_length)
-        self.provider = _choose_provider(self.manifest, provider)
-        self._session, self.graph, self.agreement = self._first_graph_that_agrees(folder)
+        choices = _choices(self.manifest, provider)
+        self._session, self.provider, self.graph, self.agreement = self._first_that_agrees(folder, choices)
 
     def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities for texts made by ``prepare_text``.
@@ -96,26 +100,31 @@ class Predictor:
             out[rows] = session.run(["logits"], feed)[0]
         return out
 
-    def _first_graph_that_agrees(self, folder: Path) -> tuple[ort.InferenceSession, str, float]:
+    def _first_that_agrees(
+        self, folder: Path, choices: Sequence[tuple[str, str]]
+    ) -> tuple[ort.InferenceSession, str, str, float]:
         sequences, logits = read_golden(folder)
         if logits.shape[1:] != (len(self.manifest.labels),):
             raise BundleError(
                 f"{folder}: {GOLDEN} has logits {logits.shape}, the manifest {len(self.manifest.labels)} labels"
             )
         expected = logits.argmax(axis=1)
-        verdicts = []
-        for graph in GRAPHS[self.provider]:
-            if graph not in self.manifest.files:  # an unlisted file was never verified
+        verdicts: list[str] = []
+        for provider, graph in choices:
+            try:
+                session = _session(folder / graph, provider)
+                agreement = float((self._run(session, sequences).argmax(axis=1) == expected).mean())
+            except Exception as error:  # noqa: BLE001 - onnxruntime raises half a dozen unrelated types
+                verdicts.append(f"{graph} does not run on {provider} of onnxruntime {ort.__version__} ({error})")
                 continue
-            session = _session(folder / graph, self.provider)
-            agreement = float((self._run(session, sequences).argmax(axis=1) == expected).mean())
             if agreement >= GOLDEN_AGREEMENT:
-                return session, graph, agreement
-            verdicts.append(f"{graph} agrees on {agreement:.1%} of {len(expected)}")
-            log.warning("%s: %s of the golden sequences; trying the next graph", folder, verdicts[-1])
+                for verdict in verdicts:
+                    log.warning("%s: %s: %s serves on %s instead", folder, verdict, graph, provider)
+                return session, provider, graph, agreement
+            verdicts.append(f"{graph} agrees on {agreement:.1%} of {len(expected)} golden sequences on {provider}")
         raise BundleError(
-            f"{folder} fails its self-test on this machine ({'; '.join(verdicts) or 'no graph for ' + self.provider}), "
-            f"needs {GOLDEN_AGREEMENT:.0%}: export again on a like machine or add model.fp32.onnx"
+            f"{folder} fails its self-test on this machine ({'; '.join(verdicts) or 'it has no graph to try'}), "
+            f"needs {GOLDEN_AGREEMENT:.0%}: export again on a like machine or add {FP32}"
         )
 
 
@@ -147,13 +156,19 @@ def _tokenizer(path: Path, max_length: int) -> Tokenizer:
     return tokenizer
 
 
-def _choose_provider(manifest: Manifest, wanted: Provider) -> str:
-    can_cuda = CUDA in ort.get_available_providers()
-    has_graph = GRAPHS[CUDA][0] in manifest.files
-    if wanted == "cuda" and not (can_cuda and has_graph):
-        cause = "the bundle has no model.fp16.onnx" if can_cuda else "onnxruntime-gpu is not installed or sees no GPU"
+def _choices(manifest: Manifest, wanted: Provider) -> list[tuple[str, str]]:
+    """(provider, graph) pairs that this machine and this bundle offer; a file that is not listed was never verified."""
+    available, has_graph = ort.get_available_providers(), FP16 in manifest.files
+    if wanted == "cuda" and CUDA not in available:
+        cause = "onnxruntime-gpu is not installed or sees no GPU"
         raise BundleError(f"provider is cuda, but {cause}: mend that or set provider = 'auto'")
-    return CUDA if wanted != "cpu" and can_cuda and has_graph else CPU
+    if wanted == "cuda" and not has_graph:
+        cause = f"the bundle has no {FP16}"
+        raise BundleError(f"provider is cuda, but {cause}: make it with --fp16 or set provider = 'auto'")
+    if wanted == "auto" and CUDA in available and not has_graph:
+        log.warning("CUDA is here, but the bundle has no %s, so the CPU answers: make it with --fp16", FP16)
+    providers = {"auto": available, "cuda": [CUDA], "cpu": [CPU]}[wanted]
+    return [(provider, graph) for provider, graph in CHOICES if provider in providers and graph in manifest.files]
 
 
 def _session(graph: Path, provider: str) -> ort.InferenceSession:
@@ -163,7 +178,8 @@ def _session(graph: Path, provider: str) -> ort.InferenceSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     providers = [provider] if provider == CPU else [provider, CPU]
-    try:
-        return ort.InferenceSession(str(graph), options, providers=providers)
-    except Exception as error:  # onnxruntime raises half a dozen unrelated types for a bad graph
-        raise BundleError(f"{graph} does not load in onnxruntime {ort.__version__}: {error}") from error
+    # onnxruntime would go over to the CPU by itself, and say so on standard output only.
+    session = ort.InferenceSession(str(graph), options, providers=providers, enable_fallback=False)
+    if provider not in session.get_providers():
+        raise RuntimeError(f"onnxruntime lists {provider} but cannot start it: see the versions of CUDA and cuDNN")
+    return session

@@ -31,6 +31,7 @@ def check(bundle: Path, texts: tuple[str, ...]) -> None:
         raise click.ClickException(str(error)) from error
     for text in texts:
         _classify(predictor, text)
+    click.echo(f"\nNext: presort-model publish {bundle} --registry URL")
 
 
 def _describe(predictor: Predictor, bundle: Path) -> None:
@@ -58,13 +59,14 @@ def _describe(predictor: Predictor, bundle: Path) -> None:
     for name, value in rows.items():
         click.echo(f"{name:{width}}  {value}".rstrip())
     width = max(len(label.value) for label in manifest.labels)
-    click.echo(f"\n{'label':{width}}  threshold  name")
+    click.echo(f"\n{'label':{width}}  {'threshold':>12}  {'proved right':>12}  name")
     for label in manifest.labels:
-        click.echo(f"{label.value:{width}}  {_threshold(label):>9}  {label.name}")
+        proved = "-" if label.precision_bound is None else f"{label.precision_bound:.0%}"
+        click.echo(f"{label.value:{width}}  {_threshold(label):>12}  {proved:>12}  {label.name}")
 
 
 def _threshold(label: Label) -> str:
-    return f"{label.threshold:.0%}" if label.threshold <= 1 else "never"
+    return f"{label.threshold:.0%}" if label.threshold <= 1 else "suggest only"
 
 
 def _classify(predictor: Predictor, text: str) -> None:

@@ -49,6 +49,7 @@ def promote(name: str, version: str | None, url: str, *, force: bool) -> None:
     """
     with _said():
         _show(name, registry.promote(url, name, version, force=force))
+    click.echo(f"If it does worse on live tickets: presort-model rollback {name} --registry {url}")
 
 
 @click.command()
@@ -61,6 +62,7 @@ def rollback(name: str, url: str) -> None:
     """
     with _said():
         _show(name, registry.rollback(url, name))
+    click.echo(f"Next: presort-model list {name} --registry {url}")
 
 
 @click.command("list")
@@ -78,6 +80,8 @@ def list_versions(name: str, url: str) -> None:
         score = manifest.metrics.get("macro_f1")
         figure = "" if score is None else f"macro-F1 {score:.3f}"
         click.echo(f"{manifest.version:{width}}  {manifest.created}  {figure:15}  {', '.join(channels)}".rstrip())
+    if any("staged" in channels for _, channels in found):
+        click.echo(f"Next: presort-model promote {name} --registry {url}")
 
 
 def _show(name: str, channels: Channels) -> None:

@@ -58,15 +58,14 @@ def _coverage(findings: Findings) -> Picture:
         if findings.curve is not None:
             axes.plot(*_thinned(*findings.curve), label="one threshold for all categories")
         words: list[str] = []
-        for each in findings.promises:
+        for each in findings.promises or (findings.chosen,):
             share, right = each.delivery.coverage, each.delivery.precision
             if share:
                 label = "" if words else "a threshold for each category, by promised precision"
                 axes.plot(share, right, color=RED, marker="o", linestyle="none", label=label)
-                axes.annotate(
-                    f"{each.target * 100:.0f} %", (share, right), (5, 4), textcoords="offset points", fontsize=8
-                )
-                words.append(f"promised {each.target:.0%}, {share:.0%} filled, {right:.0%} of them right")
+                promised = "?" if np.isnan(each.target) else f"{each.target * 100:.0f} %"
+                axes.annotate(promised, (share, right), (5, 4), textcoords="offset points", fontsize=8)
+                words.append(f"promised {promised}, {share:.0%} filled, {right:.0%} of them right")
         percent(axes.xaxis, axes.yaxis)
         axes.set(xlim=(0, 1.04), xlabel="tickets filled", ylabel="right among them")
         if axes.lines:

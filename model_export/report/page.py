@@ -15,7 +15,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from model_export.calibrate import NEVER, fewest_answers
+from model_export.calibrate import fewest_answers
 from model_export.report.figures import Picture, pictures, shown_classes
 from model_export.report.findings import Findings, Mistake
 
@@ -70,25 +70,26 @@ def _render(template: str, findings: Findings, drawn: dict[str, Picture]) -> str
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=is_html,  # noqa: S701 # Markdown is escaped as Markdown
-        finalize=None if is_html else _escape_markdown,
+        finalize=None if is_html else escape_markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     filters: dict[str, Callable[..., Any]] = {
-        "pct": percentage, "n": number, "of": part, "day": _day, "data_uri": _data_uri, "megabytes": _megabytes
+        "pct": percentage, "n": number, "of": part, "day": _day, "data_uri": data_uri, "megabytes": _megabytes
     }  # fmt: skip
     environment.filters.update(filters)
-    categories = _categories(findings)
+    rows = categories(findings)
     return environment.get_template(template).render(
         f=findings,
         pictures=drawn,
-        categories=categories,
-        quoted=[category for category in categories if category.mistakes][:WORST],
+        categories=rows,
+        quoted=[category for category in rows if category.mistakes][:WORST],
         confusions=_confusions(findings),
         all_shown=findings.confusion is None or len(shown_classes(findings.confusion)) == len(findings.names),
         baseline=findings.names[findings.baseline.label],
-        fewest=fewest_answers(findings.chosen.target),
+        promised=None if np.isnan(target := findings.chosen.target) else percentage(target, 0),
+        fewest=fewest_answers(target) if findings.promises else None,
     )
 
 
@@ -115,18 +116,19 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def _data_uri(svg: str) -> str:
+def data_uri(svg: str) -> str:
+    """A picture inside its page, so that the page is one file."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
-def _escape_markdown(value: object) -> object:
+def escape_markdown(value: object) -> object:
     """Whatever a template prints is shown as it is written: no HTML, no emphasis, no link, no table cell."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return _MARKDOWN.sub(r"\\\1", html.escape(" ".join(value.split()), quote=False))
 
 
-def _categories(findings: Findings) -> list[Category]:
+def categories(findings: Findings) -> list[Category]:
     """Worst first; categories without a test ticket last, for nothing is known of them."""
     scores, delivery = findings.scores, findings.chosen.delivery
     rows = [
@@ -138,7 +140,7 @@ def _categories(findings: Findings) -> list[Category]:
             float(scores.precision[i]),
             float(scores.recall[i]),
             float(scores.f1[i]),
-            _threshold(findings.chosen.thresholds[i].value),
+            _fills(findings.chosen.thresholds[i].value),
             int(delivery.filled[i]),
             int(delivery.right[i]),
             findings.mistakes.get(i, ()),
@@ -148,8 +150,8 @@ def _categories(findings: Findings) -> list[Category]:
     return sorted(rows, key=lambda row: (row.support == 0, row.f1, row.name))
 
 
-def _threshold(value: float) -> str:
-    return "only suggested" if value >= NEVER else "always" if value == 0 else f"from {percentage(value)}"
+def _fills(value: float) -> str:
+    return "only suggested" if value > 1 else "always" if value == 0 else f"from {percentage(value)}"
 
 
 def _confusions(findings: Findings) -> list[Confusion]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -15,9 +16,9 @@ if not TYPE_CHECKING:
     pytest.importorskip("torch", reason="the base models need the train extra")
 
 import torch
-from transformers import AutoTokenizer, BertForMaskedLM, GPT2Config
+from transformers import AutoTokenizer, BertForMaskedLM, DistilBertForSequenceClassification, GPT2Config
 
-from model_export.base import PACKAGES, BaseModelError, classifier, convert_bert, load_base
+from model_export.base import PACKAGES, POOLING, BaseModelError, MeanPooled, classifier, convert_bert, load_base
 from tests.model_export import tiny
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -50,6 +51,7 @@ def test_a_converted_bert_is_the_same_function(tmp_path: Path) -> None:
 )
 def test_the_real_minilm_is_the_same_function() -> None:
     base = load_base(MINILM)
+    assert base.mean_pooled
     spec = importlib.util.find_spec(PACKAGES[MINILM])
     assert spec
     assert spec.origin
@@ -87,6 +89,29 @@ def test_a_classifier_starts_from_the_bases_encoder(tmp_path: Path) -> None:
     )
     model.distilbert.embeddings.word_embeddings.weight.data.zero_()
     assert base.model.distilbert.embeddings.word_embeddings.weight.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}, MeanPooled),
+        ({"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}, DistilBertForSequenceClassification),
+        (None, DistilBertForSequenceClassification),
+    ],
+)
+def test_a_sentence_encoder_is_classified_by_what_it_was_trained_to_say(
+    tmp_path: Path, said: dict[str, bool] | None, kind: type[DistilBertForSequenceClassification]
+) -> None:
+    """By the mean of its token states where the checkpoint says so, else by the first token's."""
+    tiny.save_bert(tmp_path)
+    if said is not None:
+        (tmp_path / POOLING).parent.mkdir()
+        (tmp_path / POOLING).write_text(json.dumps(said), encoding="utf-8")
+    model = classifier(load_base(str(tmp_path)), labels=7, dropout=0.2)
+    assert type(model) is kind
+    ids, mask = torch.tensor([[2, 6, 7, 3], [2, 6, 3, 0]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+    alone = model.eval()(input_ids=ids[1:, :3], attention_mask=mask[1:, :3]).logits
+    torch.testing.assert_close(model(input_ids=ids, attention_mask=mask).logits[1:], alone)
 
 
 def test_what_distilbert_cannot_express_is_refused(tmp_path: Path) -> None:

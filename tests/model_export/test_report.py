@@ -15,7 +15,8 @@ from model_export.calibrate import Floats, Scored, deliver, probabilities
 from model_export.dataset.rows import DataError, Dataset, Split, Task
 from model_export.evaluate import Interval, Parity, Speed
 from model_export.report.figures import pictures, shown_classes
-from model_export.report.findings import EXAMPLE_CHARS, Curve, Findings, LearningPoint, find
+from model_export.report.findings import Curve, Findings, LearningPoint
+from model_export.report.measuring import EXAMPLE_CHARS, find
 from model_export.report.page import part, percentage, write_report
 
 EVIL = "<script>alert(1)</script> | [free](javascript:alert(1)) `x` <img src=x onerror=alert(1)> $x_1$ & **bold**"

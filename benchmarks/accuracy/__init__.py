@@ -1,0 +1,1 @@
+"""How right the models are, on public data: ``python -m benchmarks.accuracy``."""
