@@ -12,15 +12,17 @@ from pathlib import Path
 from demo import tickets
 from demo.processes import redis_server
 from integration import messages
+from integration.controls import Controls
 from integration.messages import Decision, NewTicket
 from integration.publisher import create_celery, publish
+from integration.settings import Zendesk
 from integration.store import Store
 
 TICKETS = 20_000
 
 
 def main() -> None:
-    """Print bytes a ticket: waiting in the queue, marked as delivered, and as a finished record."""
+    """Print bytes a ticket: queued, marked as delivered, finished, in the stream of decisions, under a day's cap."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
     args = parser.parse_args()
@@ -59,13 +61,22 @@ def main() -> None:
             decision = _decision(10_000_000 + number)
             store.record([decision], tick_s=60)
             store.finish([(decision, "filled", "confident")])
-        recorded = used() - start
+        streamed = int(store.redis.memory_usage("presort:decisions", samples=0) or 0)
+        recorded = used() - start - streamed
+        start = used()
+        capped = Zendesk(subdomain="acme", client_id="presort", writes_per_day=TICKETS)
+        controls = Controls(store.redis)
+        for number in range(TICKETS):
+            controls.admit([10_000_000 + number], capped, time.time())
+        counted = used() - start
     figures = {
         "tickets": TICKETS,
         "mean_text_chars": round(characters / TICKETS),
         "queued_bytes": round(queued / TICKETS),
         "delivery_mark_bytes": round(marked / TICKETS),
         "record_bytes": round(recorded / TICKETS),
+        "stream_bytes": round(streamed / TICKETS),
+        "cap_bytes": round(counted / TICKETS),
     }
     print(json.dumps(figures) if args.json else "\n".join(f"{key:20} {value}" for key, value in figures.items()))
 
@@ -85,6 +96,7 @@ def _decision(ticket_id: int) -> Decision:
         created_at=time.time(),
         received_at=time.time(),
         decided_at=time.time(),
+        before={str(360000000101 + place): None for place in range(4)},
     )
 
 

@@ -36,11 +36,12 @@ class Stage(NamedTuple):
 
 
 @contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
+def stage(folder: Path, account: SimulatorConfig | None = None) -> Iterator[Stage]:
     """Start all of it and wait until it is ready; stops all of it.
 
     Args:
         folder: for data and logs.
+        account: that the local Zendesk plays, with the demo's categories and webhook.
 
     Raises:
         ProcessError: something did not start.
@@ -52,7 +53,7 @@ def stage(folder: Path) -> Iterator[Stage]:
         alerts: list[dict[str, Any]] = []
         alert_url = stack.enter_context(_listener(alerts))
         redis_url = stack.enter_context(processes.redis_server(folder / "redis"))
-        account = _account(receiver)
+        account = _account(receiver, account or SimulatorConfig())
         environ = {
             "PRESORT_CONFIG": str(_presort_toml(folder, account, zendesk, receiver)),
             "PRESORT_REDIS_URL": redis_url,
@@ -95,8 +96,9 @@ def call(url: str, document: object | None = None) -> Any:  # noqa: ANN401 - wha
     return json.loads(body) if body else None
 
 
-def _account(receiver: int) -> SimulatorConfig:
-    return SimulatorConfig(
+def _account(receiver: int, account: SimulatorConfig) -> SimulatorConfig:
+    return msgspec.structs.replace(
+        account,
         options=tuple((category.value, category.name) for category in tickets.CATEGORIES),
         webhook_url=f"http://127.0.0.1:{receiver}/webhooks/zendesk",
         webhook_secret=SECRET,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import datetime
 from pathlib import Path
 
 import click
-from redis.exceptions import RedisError
 
-from integration import embedded_redis, settings
+from integration import embedded_redis
+from integration.agreement import agreement
+from integration.backfill.cli import backfill
+from integration.doctor.cli import doctor
 from integration.export.cli import tickets
-from integration.messages import QUEUES
-from integration.publisher import create_celery, publish
+from integration.install.cli import install, uninstall
+from integration.operating.decisions import decisions
+from integration.operating.parked import parked
+from integration.operating.switches import pause, restore, resume, status
 from integration.simulator.cli import simulate
-from integration.store import Store
 
 
 @click.group()
@@ -26,6 +28,17 @@ def main() -> None:
 
 main.add_command(simulate)
 main.add_command(tickets)
+main.add_command(install)
+main.add_command(uninstall)
+main.add_command(doctor)
+main.add_command(decisions)
+main.add_command(agreement)
+main.add_command(parked)
+main.add_command(pause)
+main.add_command(resume)
+main.add_command(restore)
+main.add_command(status)
+main.add_command(backfill)
 
 
 @main.command()
@@ -42,27 +55,3 @@ def redis(port: int, folder: Path) -> None:
         click.echo(f"presort redis: {error}", err=True)
         sys.exit(1)
     os.execv(command[0], command)  # noqa: S606 - becomes the server, so that signals reach it
-
-
-@main.command()
-@click.option("--retry", is_flag=True, help="Send them to their queues again.")
-def parked(*, retry: bool) -> None:
-    """Show the messages that wait for a person, with their reasons; never their text.
-
-    Example: presort parked --retry
-    """
-    try:
-        config = settings.load()
-        store = Store(config.redis_url)
-        celery = create_celery("presort.cli", config.redis_url)
-        rows = store.parked()
-        for row in rows:
-            when = datetime.fromtimestamp(row.parked_at).astimezone()
-            click.echo(f"{row.id}  {when:%Y-%m-%d %H:%M:%S %Z}  {row.task}  {row.reason}")
-            if retry and row.task in QUEUES and isinstance(row.payload, dict):
-                publish(celery, row.task, row.payload)
-                store.drop_parked(row.id)
-    except (settings.SettingsError, RedisError) as error:
-        raise click.ClickException(str(error)) from error
-    left = len(store.parked())
-    click.echo(f"{len(rows)} parked, {len(rows) - left} sent again" if retry else f"{len(rows)} parked")

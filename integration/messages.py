@@ -21,6 +21,12 @@ RESUME = "presort.resume"
 """No payload: put what was deferred, and is due, back into its queue."""
 WATCH = "presort.watch"
 """No payload: look at the counts, open and resolve alerts."""
+RECONCILE = "presort.reconcile"
+"""No payload: read a page of Zendesk's export for tickets without a decision, and for solved ones."""
+JUDGE = "presort.judge"
+"""No payload: look back at some of the solved tickets."""
+BACKFILL = "presort.backfill"
+"""No payload: if nobody else wants anything, go on with old tickets."""
 
 TICKETS_QUEUE = "presort.tickets"
 WRITES_QUEUE = "presort.writes"
@@ -33,6 +39,9 @@ QUEUES = {
     CONFIRM: WRITES_QUEUE,
     RESUME: UPKEEP_QUEUE,
     WATCH: UPKEEP_QUEUE,
+    RECONCILE: UPKEEP_QUEUE,
+    JUDGE: UPKEEP_QUEUE,
+    BACKFILL: UPKEEP_QUEUE,
 }
 
 
@@ -68,6 +77,12 @@ class NewTicket(Message, frozen=True, kw_only=True):
         created_at: when the ticket was created, Unix seconds; None when the webhook does not say.
         channel: Zendesk's ``via.channel``.
         actor_id: who created it; our own user's tickets are not sorted.
+        requester_id: the customer; None when the webhook does not say.
+        brand_id: the ticket's brand; None when the webhook does not say.
+        messages_read: the description is the customer's own messages, read in place of a stub (see ``STUB_CHANNELS``).
+        looks: how often such messages were looked for in vain.
+        classifiers: those to decide; empty for all of them. After a loss of Redis a ticket may carry some decisions.
+        backfill: an old ticket: no news, so it does not count for alerts, and has a funnel of its own.
         attempts: how often a temporary error sent it back.
     """
 
@@ -79,6 +94,12 @@ class NewTicket(Message, frozen=True, kw_only=True):
     created_at: Time | None = None
     channel: str | None = None
     actor_id: int | None = None
+    requester_id: int | None = None
+    brand_id: int | None = None
+    messages_read: bool = False
+    looks: int = 0
+    classifiers: tuple[str, ...] = ()
+    backfill: bool = False
     attempts: int = 0
 
 
@@ -88,17 +109,21 @@ class Decision(Message, frozen=True, kw_only=True):
     Attributes:
         id: unique; travels into the ticket's audit.
         action: what should be written: the category, only our own fields, or nothing.
-        reason: why, as a code: ``confident``, ``below_threshold``, ``shadow_mode``, ``suggest_mode``, ``no_text``,
-            ``stub_text``, ``own_ticket``, ``ticket_deleted``.
+        reason: why, as a code: ``confident``, ``below_threshold``, ``shadow_mode``, ``suggest_mode``, ``demoted``,
+            ``no_text``, ``stub_text``, ``other_language``, ``own_ticket``, ``ticket_deleted``.
         category: the option's tag that answers best: the most probable one, and with several labels the most probable
             of those that reached their thresholds, if one did; None when the model was not asked.
         values: every tag that reached its threshold, most probable first, if the model may answer with several labels;
             None if it answers with one.
         confidence: the calibrated probability of ``category`` in [0, 1].
         top: (tag, probability) of the three most probable tags and of all ``values``, best first.
-        threshold: from which confidence on ``category`` may be filled.
+        threshold: from which confidence on ``category`` may be filled; None in a language the model was not made for.
         model: ``name@version``.
+        language: of the text (ISO 639-1), where the model was made for some; None when it was not asked or not sure.
         created_at, received_at, decided_at: Unix seconds.
+        before: what stood in the fields that its write set, by field id, texts cut to 100 characters; empty until a
+            write was sent.
+        backfill: see ``NewTicket``.
         attempts: how often an outage sent its write back.
         collisions: how often the ticket's own update failed, because it changed meanwhile or for a reason of its own.
     """
@@ -117,6 +142,9 @@ class Decision(Message, frozen=True, kw_only=True):
     created_at: Time
     received_at: Time
     decided_at: Time
+    language: str | None = None
+    before: dict[str, Any] = {}
+    backfill: bool = False
     attempts: int = 0
     collisions: int = 0
 

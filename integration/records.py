@@ -48,7 +48,14 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker serves: all that the integration side may know of a model."""
+    """What a worker serves: all that the integration side may know of a model.
+
+    Attributes:
+        labels: tag to the name that people read.
+        precision: tag to the share of its answers, sure or not, that were right on the model's own test rows; a tag
+            without such rows is absent.
+        target: the precision that filled categories must keep; None when nobody said.
+    """
 
     name: str
     version: str
@@ -56,6 +63,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     labels: dict[str, str]
     loaded_at: float
+    precision: dict[str, float] = {}
+    target: float | None = None
 
 
 class Tick(NamedTuple):

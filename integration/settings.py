@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 PATH_VARIABLE = "PRESORT_CONFIG"
 DEFAULT_PATH = "presort.toml"
+WEBHOOK_PATH = "/webhooks/zendesk"
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Id = Annotated[int, msgspec.Meta(gt=0)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Mode = Literal["shadow", "suggest", "prefill"]
 
 
 class SettingsError(Exception):
@@ -37,30 +41,50 @@ class Zendesk(_Group, frozen=True, kw_only=True):
     Attributes:
         subdomain: ``acme`` of ``acme.zendesk.com``.
         client_id: the OAuth client's unique identifier; its secret is ``PRESORT_ZENDESK_CLIENT_SECRET``.
+        email: instead of ``client_id``, the user of a legacy API token (``PRESORT_ZENDESK_API_TOKEN``); Zendesk has
+            made none since 2026-10-27 and stops all of them on 2027-04-30.
         url: base URL of the local simulator instead of the account; never set in production.
         updates_per_minute: ticket updates Zendesk grants the account (100; 20 on trials, 300 with High Volume).
         share: the part of them that Presort may use; agents' own edits need the rest.
         timeout_s: for one request.
+        writes_per_day: tickets that Presort may write to on one day (UTC); what is over waits for the next. None for
+            no limit.
+        paused: write nothing, as after ``presort pause``, but also when Redis has lost all it knew; needs a restart of
+            the workers.
     """
 
     subdomain: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-    client_id: str
+    client_id: str | None = None
+    email: str | None = None
     url: str | None = None
     updates_per_minute: Positive = 100
     share: Share = 0.6
     timeout_s: Positive = 10
+    writes_per_day: Annotated[int, msgspec.Meta(gt=0)] | None = None
+    paused: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.client_id is None) is (self.email is None):
+            raise ValueError("one way in: either client_id (OAuth) or email (a legacy API token)")
 
 
 class Receiver(_Group, frozen=True, kw_only=True):
     """The webhook's door.
 
     Attributes:
+        public_url: where Zendesk reaches it, without ``/webhooks/zendesk``; needed by ``presort install``.
         max_age_s: how far a delivery's signed timestamp may be from now, either way.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
+    public_url: Annotated[str, msgspec.Meta(pattern=r"^https?://\S+$")] | None = None
     max_age_s: Positive = 600
+
+    @property
+    def endpoint(self) -> str | None:
+        """The webhook's address, None without ``public_url``."""
+        return None if self.public_url is None else self.public_url.rstrip("/") + WEBHOOK_PATH
 
 
 class Classifier(_Group, frozen=True, kw_only=True):
@@ -74,16 +98,33 @@ class Classifier(_Group, frozen=True, kw_only=True):
             version that is active there. Relative paths start at ``presort.toml``.
         mode: ``shadow`` records only, ``suggest`` writes the three fields below, ``prefill`` also the field itself
             with every label that the model is sure enough of.
+        categories: modes of single categories, by the model's label; each stands in for ``mode``.
+        brands: the same of single brands, by Zendesk's id. Where a category and a brand are named, the stricter holds.
         prediction_field_id, confidence_field_id, model_field_id: text fields of ours beside it; each may be left out.
+        aliases: a label of the model to the option that has its meaning now. An option that was renamed goes on being
+            filled without another training; several labels may become one option.
+        other_languages: what becomes of tickets in a language that the bundle was not made for, where it names its
+            languages: only suggested, or not asked about (``skip``).
+        target_precision: a category that is filled and is found to be right less often than this is suggested only,
+            until a person restores it; what the bundle was trained for unless set.
     """
 
     name: Name = "category"
     field_id: Id
     bundle: str
-    mode: Literal["shadow", "suggest", "prefill"] = "suggest"
+    mode: Mode = "suggest"
+    categories: dict[str, Mode] = {}
+    brands: dict[Id, Mode] = {}
     prediction_field_id: Id | None = None
     confidence_field_id: Id | None = None
     model_field_id: Id | None = None
+    aliases: dict[str, str] = {}
+    other_languages: Literal["suggest", "skip"] = "suggest"
+    target_precision: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] | None = None
+
+    def option(self, label: str) -> str:
+        """The option's tag that a label of the model stands for."""
+        return self.aliases.get(label, label)
 
 
 class Worker(_Group, frozen=True, kw_only=True):
@@ -125,6 +166,22 @@ class Spikes(_Group, frozen=True, kw_only=True):
     late_ticks: Annotated[int, msgspec.Meta(ge=0)] = 2
 
 
+class Ledger(_Group, frozen=True, kw_only=True):
+    """Reading back in Zendesk: which tickets have no decision, and what became of the others.
+
+    Attributes:
+        every_s: seconds between two looks at the export.
+        horizon_h: tickets filed within so many hours are sorted when they have no decision, also at the first start;
+            less than a decision is remembered.
+        histories_per_minute: solved tickets to look back at, at up to one request each. When more are solved, they are
+            drawn by lot.
+    """
+
+    every_s: Annotated[float, msgspec.Meta(ge=10)] = 300
+    horizon_h: Annotated[float, msgspec.Meta(ge=1, le=47)] = 24
+    histories_per_minute: Annotated[int, msgspec.Meta(ge=4, le=400)] = 60
+
+
 class _File(_Group, frozen=True, kw_only=True):
     """``presort.toml`` as it is written."""
 
@@ -133,14 +190,17 @@ class _File(_Group, frozen=True, kw_only=True):
     receiver: Receiver = Receiver()
     worker: Worker = Worker()
     spikes: Spikes = Spikes()
+    ledger: Ledger = Ledger()
 
 
 class Settings(_Group, frozen=True, kw_only=True):
     """Everything a process needs to know, validated once at its start.
 
     Attributes:
-        zendesk_client_secret: ``PRESORT_ZENDESK_CLIENT_SECRET``.
-        webhook_secrets: ``PRESORT_WEBHOOK_SECRETS``, separated by commas; several while one is being replaced.
+        zendesk_client_secret: ``PRESORT_ZENDESK_CLIENT_SECRET``, or with ``zendesk.email``
+            ``PRESORT_ZENDESK_API_TOKEN``.
+        webhook_secrets: ``PRESORT_WEBHOOK_SECRETS``, separated by commas; several while one is being replaced. Only
+            the receiver needs one, and does not start without.
         redis_url: ``PRESORT_REDIS_URL``.
         alert_urls: ``PRESORT_ALERT_URLS``, Apprise URLs separated by spaces; none means alerts are only shown.
     """
@@ -150,6 +210,7 @@ class Settings(_Group, frozen=True, kw_only=True):
     receiver: Receiver
     worker: Worker
     spikes: Spikes
+    ledger: Ledger = Ledger()
     zendesk_client_secret: str
     webhook_secrets: tuple[str, ...]
     redis_url: str
@@ -167,15 +228,26 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     names = [classifier.name for classifier in file.classifier]
     if len(set(names)) < len(names):
         raise SettingsError(f"{path}: two [[classifier]] have the same name; names must differ")
+    fields = Counter(
+        field
+        for one in file.classifier
+        for field in (one.field_id, one.prediction_field_id, one.confidence_field_id, one.model_field_id)
+        if field is not None
+    )
+    if twice := [str(field) for field, count in fields.items() if count > 1]:
+        raise SettingsError(f"{path}: field {', '.join(twice)} is named more than once; each holds one thing")
     return Settings(
         zendesk=file.zendesk,
         classifiers=tuple(msgspec.structs.replace(one, bundle=_beside(path, one.bundle)) for one in file.classifier),
         receiver=file.receiver,
         worker=msgspec.structs.replace(file.worker, cache=_beside(path, file.worker.cache)),
         spikes=file.spikes,
-        zendesk_client_secret=secret("PRESORT_ZENDESK_CLIENT_SECRET", environ),
-        webhook_secrets=tuple(filter(None, secret("PRESORT_WEBHOOK_SECRETS", environ).replace(",", " ").split())),
-        redis_url=secret("PRESORT_REDIS_URL", environ, default="redis://127.0.0.1:6379/0"),
+        ledger=file.ledger,
+        zendesk_client_secret=secret(
+            "PRESORT_ZENDESK_API_TOKEN" if file.zendesk.email else "PRESORT_ZENDESK_CLIENT_SECRET", environ
+        ),
+        webhook_secrets=tuple(secret("PRESORT_WEBHOOK_SECRETS", environ, default="").replace(",", " ").split()),
+        redis_url=_redis_url(secret("PRESORT_REDIS_URL", environ, default="redis://127.0.0.1:6379/0")),
         alert_urls=tuple(secret("PRESORT_ALERT_URLS", environ, default="").split()),
     )
 
@@ -202,6 +274,21 @@ def secret(name: str, environ: Mapping[str, str] = os.environ, default: str | No
     return found
 
 
+def _redis_url(url: str) -> str:
+    """The same, if it can be read; what is wrong with it is not quoted, for it may be a part of the password."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"redis", "rediss", "unix"} and parts.port != 0
+    except ValueError:  # no port, or not of this world
+        good = False
+    if not good:
+        raise SettingsError(
+            "PRESORT_REDIS_URL is no URL of a Redis, as in redis://:PASSWORD@host:6379/0; in the password / # ? @ : % "
+            "are written %2F %23 %3F %40 %3A %25"
+        )
+    return url
+
+
 def _beside(path: Path, place: str) -> str:
     """A path as seen from the settings file; a URL stays as it is."""
     return place if "://" in place else str(path.parent / place)
@@ -218,6 +305,6 @@ def _read(path: Path) -> _File:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
     try:
-        return msgspec.convert(document, _File)
+        return msgspec.convert(document, _File, str_keys=True)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {error} (presort.example.toml shows every setting)") from error

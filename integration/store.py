@@ -7,19 +7,40 @@ key                                    life      value
 =====================================  ========  =====================================================================
 ``delivery:<id>``                      1 day     mark: this webhook delivery was published
 ``unanswered``                         -         sorted set of "ticket id:classifier" by the Unix time the webhook came
-``ticket:<id>:<classifier>``           2 days    JSON ``Record``: the decision and what became of it
+``ticket:<id>:<classifier>``           2 days    JSON ``Record``: the decision and what became of it; 40 days while it
+                                                 waits for that
+``decisions``                          40 days   stream of every ``Record`` that ended, the newest 100,000
 ``count:<classifier>:<tick>``          8 days    hash category -> tickets created in that tick; one with several sure
                                                  labels counts under each. The empty tag holds what they have beyond
                                                  one each, negative, so that all values add up to tickets
 ``counting_since:<classifier>``        -         the first tick that was counted
 ``writing:<id>:<classifier>``          90 s      mark: a worker is writing this decision
 ``samples:<classifier>:<category>``    2 days    list of the newest ticket ids
-``funnel:<UTC date>``                  40 days   hash step -> count
+``funnel:<UTC date>``                  40 days   hash step -> count of new tickets
+``export_cursor``                      -         where ``worker.reconcile`` goes on in Zendesk's export (``outcomes``)
+``export_read``                        -         when it was last read to its end, Unix seconds
+``unjudged``                           -         set of the ids of solved tickets that wait for a look back
+``judged:<id // 8192>``                90 days   a bit a ticket: it was counted in hindsight
+``outcomes:<classifier>:<month>``      400 days  hash "model<tab>category<tab>step" -> tickets, see ``outcomes.Counts``
+``wrong:<classifier>:<category>``      40 days   list of the newest ticket ids for which the answer did not stand
+``notices``                            -         hash id -> JSON ``notices.Notice`` that some channel has not heard
+``evidence_spent:<classifier>``        400 days  hash "model<tab>category<tab>month" -> "sure right" that must not speak
+                                                 for another demotion
+``backfill_funnel:<UTC date>``         40 days   the same of a backfill's tickets, which are in no count and no sample
+``backfill``                           -         hash of the backfill: what was asked, its state, counts (``backfills``)
+``backfill_left``                      -         list of the ticket ids that it has still to do, in order
 ``later:<task>``                       -         sorted set of JSON ``Deferred`` by the Unix time they are due
 ``parked``                             -         hash id -> JSON ``Parked``
+``switch``                             -         JSON ``Switch``: whether writes are paused (``controls``)
+``written:<UTC date>``                 2 days    set of the ids of tickets written to, while there is a cap
+``demoted``                            -         hash "classifier/category" -> JSON ``Demotion``
+``restored``                           -         the same -> Unix time of the latest restoration
+``changes``                            -         list of the last 200 JSON ``Change``, newest first: who paused, ...
 ``alerts``                             -         hash "classifier/category" -> JSON of the open alert
 ``alert_log``                          -         list of the last 500 resolved alerts, newest first
 ``model:<classifier>``                 -         JSON ``Model``: what the workers serve
+``gone:<classifier>``                  40 days   hash label -> decisions that were not written because its option is
+                                                 gone (see ``taxonomy``)
 ``refused:<classifier>``               40 days   hash version -> how often a worker refused to serve it
 ``shadow:<classifier>:<two models>``   40 days   hash "answer<tab>answer" -> tickets of which the active and the staged
                                                  model said so; models are "<active>:<staged>", each ``name@version``
@@ -27,6 +48,7 @@ key                                    life      value
 ``token:<client id>``                  by token  OAuth access token shared by all processes
 ``updates_next``                       short     GCRA: earliest time of the next ticket update, Unix seconds
 ``updates_held``                       short     mark: Zendesk told us to wait
+``merging``                            short     mark: writes come in crowds, each waits to be merged with others
 ``lock:<name>``                        short     one process at a time does this
 ``unacked``, ``unacked_index``         -         kombu's: messages that a worker holds (see ``publisher``)
 =====================================  ========  =====================================================================
@@ -34,9 +56,9 @@ key                                    life      value
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -45,6 +67,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from redis import Redis
 from redis.backoff import ExponentialBackoff
+from redis.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import LockError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -57,11 +80,16 @@ HOUR = 3600
 DAY = 24 * HOUR
 DELIVERY_TTL = DAY
 TICKET_TTL = 2 * DAY
+DECISIONS = 100_000
 COUNT_TTL = 8 * DAY
 FUNNEL_TTL = 40 * DAY
+WAITING_TTL = FUNNEL_TTL  # of a record without an outcome: a pause may last
+DECISIONS_TTL = 40 * DAY
 MODEL_TTL = 40 * DAY
 WORKER_TTL = 30
 CLAIM_TTL = 90  # longer than a write and its job take, shorter than a killed worker's messages stay away
+BURST = 10
+"""Ticket updates that a quiet account may save up."""
 SAMPLES = 20
 ALERT_LOG = 500
 
@@ -72,11 +100,12 @@ T = TypeVar("T")
 _RECORD = """
 local before = redis.call('GET', KEYS[1])
 if before then return before end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-redis.call('HINCRBY', KEYS[2], 'decided', 1)
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])  -- its outcome may wait for as long as the funnel is kept
+for step in string.gmatch(ARGV[8], '%a+') do redis.call('HINCRBY', KEYS[2], step, 1) end
 redis.call('EXPIRE', KEYS[2], ARGV[3])
+if not KEYS[3] then return false end  -- an old ticket, which is no news
 redis.call('SET', KEYS[3], ARGV[4], 'NX')
-local given = 7  -- what follows are the categories, and after KEYS[4] their samples
+local given = 8  -- what follows are the categories, and after KEYS[4] their samples
 for i = given + 1, #ARGV do
   local samples = KEYS[4 + i - given]
   redis.call('HINCRBY', KEYS[4], ARGV[i], 1)
@@ -90,17 +119,16 @@ if further >= 0 then redis.call('EXPIRE', KEYS[4], ARGV[5]) end
 return false
 """
 
-# Only the first outcome counts, but what was parked may still end well.
+# Only the first outcome counts, and is told in the stream of decisions.
 _FINISH = """
 local before = redis.call('GET', KEYS[1])
 local outcome = before and cjson.decode(before).outcome
-if outcome and outcome ~= cjson.null then
-  if outcome ~= 'parked' then return 0 end
-  redis.call('HINCRBY', KEYS[2], 'parked', -1)
-end
+if outcome and outcome ~= cjson.null then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('HINCRBY', KEYS[2], ARGV[3], 1)
 redis.call('EXPIRE', KEYS[2], ARGV[4])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'record', ARGV[1])
+redis.call('XTRIM', KEYS[3], 'MINID', '~', ARGV[6])
 return 1
 """
 
@@ -155,8 +183,8 @@ class Store:
         pipe = self.redis.pipeline(transaction=False)
         pipe.set(f"presort:delivery:{delivery_id}", 1, ex=DELIVERY_TTL)
         pipe.zadd("presort:unanswered", {f"{ticket_id}:{name}": received_at for name in classifiers})
-        pipe.hincrby(_funnel_key(), "received", 1)
-        pipe.expire(_funnel_key(), FUNNEL_TTL)
+        pipe.hincrby(funnel_key(), "received", 1)
+        pipe.expire(funnel_key(), FUNNEL_TTL)
         pipe.execute()
 
     def unanswered(self, until: float, limit: int) -> list[tuple[int, str, float]]:
@@ -170,14 +198,27 @@ class Store:
         if tickets:
             self.redis.zrem("presort:unanswered", *(f"{ticket_id}:{name}" for ticket_id, name in tickets))
 
+    def undecided(self, tickets: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+        """Those (ticket id, classifier) that have no record, and for which no webhook is being worked on."""
+        pipe = self.redis.pipeline(transaction=False)
+        for ticket_id, name in tickets:
+            pipe.exists(f"presort:ticket:{ticket_id}:{name}")
+            pipe.zscore("presort:unanswered", f"{ticket_id}:{name}")
+        found = pipe.execute()
+        return [
+            one
+            for one, record, awaited in zip(tickets, found[::2], found[1::2], strict=True)
+            if not record and awaited is None
+        ]
+
     def asked_again(self, tickets: Sequence[tuple[int, str]], now: float) -> None:
         """These (ticket id, classifier) were looked after; they are not missed again before their time."""
         if tickets:
             self.redis.zadd("presort:unanswered", {f"{ticket_id}:{name}": now for ticket_id, name in tickets}, xx=True)
 
-    def funnel(self, day: datetime | None = None) -> dict[str, int]:
-        """Counts by step for a UTC day, today by default."""
-        return _counts(self.redis.hgetall(_funnel_key(day)))
+    def funnel(self, day: datetime | None = None, *, backfill: bool = False) -> dict[str, int]:
+        """Counts by step for a UTC day, today by default; of new tickets, or of a backfill's."""
+        return _counts(self.redis.hgetall(funnel_key(day, backfill=backfill)))
 
     # Decisions
 
@@ -190,49 +231,53 @@ class Store:
         pipe = self.redis.pipeline(transaction=False)
         for one in decisions:
             tick = int(one.created_at // tick_s)
-            keys = [
-                _ticket_key(one),
-                _funnel_key(),
-                f"presort:counting_since:{one.classifier}",
-                _count_key(one.classifier, tick),
-                *(_samples_key(one.classifier, category) for category in one.sure),
-            ]
+            keys = [_ticket_key(one), funnel_key(backfill=one.backfill)]
+            if not one.backfill:
+                keys += [f"presort:counting_since:{one.classifier}", _count_key(one.classifier, tick)]
+                keys += [_samples_key(one.classifier, category) for category in one.sure]
             record = msgspec.json.encode(Record(decision=one))
             args: list[bytes | str | int] = [
                 record,
                 TICKET_TTL,
-                FUNNEL_TTL,
+                WAITING_TTL,
                 tick,
                 COUNT_TTL,
                 one.ticket_id,
                 SAMPLES - 1,
+                _reached(one),
                 *one.sure,
             ]
             self._record(keys=keys, args=args, client=pipe)
         return [None if before is None else msgspec.json.decode(before, type=Record) for before in pipe.execute()]
 
     def finish(self, results: Sequence[tuple[Decision, Outcome, str]]) -> None:
-        """Record what became of decisions, with the reason. The first result stays, unless it was ``parked``."""
+        """Record what became of decisions, with the reason. The first result stays."""
         pipe = self.redis.pipeline(transaction=False)
         for decision, outcome, reason in results:
             record = Record(decision=decision, outcome=outcome, reason=reason, finished_at=time.time())
-            keys = [_ticket_key(decision), _funnel_key()]
-            args: list[bytes | str | int] = [msgspec.json.encode(record), TICKET_TTL, outcome, FUNNEL_TTL]
+            keys = [_ticket_key(decision), funnel_key(backfill=decision.backfill), "presort:decisions"]
+            oldest = int((time.time() - DECISIONS_TTL) * 1000)
+            document = msgspec.json.encode(record)
+            args: list[bytes | str | int] = [document, TICKET_TTL, outcome, FUNNEL_TTL, DECISIONS, oldest]
             self._finish(keys=keys, args=args, client=pipe)
             pipe.delete(_writing_key(decision))
             pipe.zrem("presort:unanswered", f"{decision.ticket_id}:{decision.classifier}")
         pipe.execute()
 
+    def reopen(self, decisions: Sequence[Decision]) -> None:
+        """Forget that these were parked: a person sends them again, and they wait for an outcome as new ones do."""
+        for one in decisions:
+            record = self.ticket(one.ticket_id, one.classifier)
+            if record is None or record.outcome == "parked":
+                self.redis.set(_ticket_key(one), msgspec.json.encode(Record(decision=one)), ex=WAITING_TTL)
+                self.redis.zadd("presort:unanswered", {f"{one.ticket_id}:{one.classifier}": time.time()})
+
     def unfinished(self, decisions: Sequence[Decision]) -> list[Decision]:
-        """Those without an outcome, and those that were parked: the others were written, or left alone, already."""
+        """Those without an outcome: the others were written, left alone or parked already."""
         if not decisions:
             return []
         found = [_decode(raw, Record) for raw in self.redis.mget([_ticket_key(one) for one in decisions])]
-        return [
-            one
-            for one, record in zip(decisions, found, strict=True)
-            if record is None or record.outcome in {None, "parked"}
-        ]
+        return [one for one, record in zip(decisions, found, strict=True) if record is None or record.outcome is None]
 
     def claim(self, decisions: Sequence[Decision]) -> list[Decision]:
         """Those that no other worker is writing now; they are this one's until they are finished or released."""
@@ -253,15 +298,16 @@ class Store:
     # Messages that wait
 
     def defer(self, task: str, payloads: Sequence[dict[str, Any]], *, delay_s: float, reason: str) -> None:
-        """Put messages aside for a while: no worker sleeps, and they survive the worker."""
+        """Put messages aside for a while, in their order: no worker sleeps, and they survive the worker."""
         if payloads:
             due = time.time() + delay_s
-            waiting = [Deferred(payload=payload, reason=reason) for payload in payloads]
-            self.redis.zadd(_later_key(task), {msgspec.json.encode(one).decode(): due for one in waiting})
+            waiting = [msgspec.json.encode(Deferred(payload=payload, reason=reason)).decode() for payload in payloads]
+            # Of equal times Redis makes the alphabet's order; a double keeps microseconds apart.
+            self.redis.zadd(_later_key(task), {one: due + place * 1e-6 for place, one in enumerate(waiting)})
 
-    def waiting(self, task: str) -> int:
-        """Messages of a task that are put aside, due or not."""
-        return int(self.redis.zcard(_later_key(task)))
+    def waiting(self, task: str, *, overdue_s: float = float("-inf")) -> int:
+        """Messages of a task that are put aside, due or not; or those that have been due for so long."""
+        return int(self.redis.zcount(_later_key(task), "-inf", time.time() - overdue_s))
 
     def due(self, task: str, limit: int) -> list[tuple[str, dict[str, Any]]]:
         """Payloads whose time has come, oldest first, each with the handle that ``drop_deferred`` takes."""
@@ -273,18 +319,26 @@ class Store:
         self.redis.zrem(_later_key(task), *handles)
 
     def park(self, task: str, payload: Any, reason: str) -> None:  # noqa: ANN401 - a payload may be anything at all
-        """Keep a message that no retry will mend, with its reason, until a person decides."""
-        parked = Parked(id=uuid.uuid4().hex[:12], task=task, payload=payload, reason=reason, parked_at=time.time())
+        """Keep a message that no retry will mend, with its reason, until a person decides; the same one once."""
         # The standard library's encoder, for it takes whatever was in the message, half a surrogate pair too.
+        name = hashlib.sha256(json.dumps([task, payload], default=repr).encode()).hexdigest()[:12]
+        parked = Parked(id=name, task=task, payload=payload, reason=reason, parked_at=time.time())
         document = json.dumps(msgspec.structs.asdict(parked), default=repr)
         pipe = self.redis.pipeline()
         pipe.hset("presort:parked", parked.id, document)
-        pipe.hincrby(_funnel_key(), "parked_messages", 1)
+        pipe.hincrby(funnel_key(), "parked_messages", 1)
         pipe.execute()
 
-    def drop_parked(self, parked_id: str) -> None:
-        """Forget a parked message."""
-        self.redis.hdel("presort:parked", parked_id)
+    def drop_parked(self, row: Parked) -> None:
+        """Forget a parked message, unless it was sent again and parked anew meanwhile."""
+
+        def drop(pipe: Pipeline) -> None:
+            raw = pipe.hget("presort:parked", row.id)
+            pipe.multi()
+            if raw is not None and json.loads(raw)["parked_at"] == row.parked_at:
+                pipe.hdel("presort:parked", row.id)
+
+        self.redis.transaction(drop, "presort:parked")
 
     def parked(self) -> list[Parked]:
         """Everything parked, oldest first."""
@@ -431,13 +485,21 @@ class Store:
         """Forget an OAuth token that Zendesk refused."""
         self.redis.delete(f"presort:token:{client_id}")
 
-    def take_update(self, per_minute: float, burst: int = 10) -> float:
-        """Take one ticket update of the account's budget.
+    def take_update(self, per_minute: float, burst: int = BURST) -> float:
+        """Take one ticket update of the account's budget; whoever names a smaller ``burst`` leaves the rest to others.
 
         Returns:
             0 when taken, else the seconds after which to ask again; nothing was taken then.
         """
         return float(self._take(keys=["presort:updates_next", "presort:updates_held"], args=[60 / per_minute, burst]))
+
+    def merging(self) -> bool:
+        """Whether single writes wait for others, see ``merge``."""
+        return bool(self.redis.exists("presort:merging"))
+
+    def merge(self, seconds: float) -> None:
+        """Let single writes wait for others for so long."""
+        self.redis.set("presort:merging", 1, px=int(seconds * 1000))
 
     def updates_held(self) -> float:
         """Seconds for which no process may update a ticket, 0 when it may."""
@@ -447,6 +509,13 @@ class Store:
         """Zendesk said to wait, or does not answer: no process updates a ticket for so long. Never shortens a hold."""
         if seconds > self.updates_held():
             self.redis.set("presort:updates_held", 1, px=max(1, int(seconds * 1000)))
+
+
+def _reached(decision: Decision) -> str:
+    """The funnel's steps up to a decision: it is a customer's ticket, and the model was asked about it."""
+    if decision.reason in {"own_ticket", "ticket_deleted"}:
+        return "decided"
+    return "decided eligible predicted" if decision.answers else "decided eligible"
 
 
 def _decode(raw: Any, kind: type[T]) -> T | None:  # noqa: ANN401 - redis-py answers str or None
@@ -481,5 +550,6 @@ def _alert_key(alert: Alert) -> str:
     return f"{alert.classifier}/{alert.category}"
 
 
-def _funnel_key(day: datetime | None = None) -> str:
-    return f"presort:funnel:{day or datetime.now(UTC):%Y-%m-%d}"
+def funnel_key(day: datetime | None = None, *, backfill: bool = False) -> str:
+    """The key of a UTC day's funnel, today's by default; of new tickets, or of a backfill's."""
+    return f"presort:{'backfill_' * backfill}funnel:{day or datetime.now(UTC):%Y-%m-%d}"

@@ -72,14 +72,16 @@ class Base(NamedTuple):
     mean_pooled: bool = False
 
 
-def load_base(name: str) -> Base:
+def load_base(name: str, max_length: int = 0) -> Base:
     """Load a DistilBERT or BERT checkpoint; BERT is converted, see ``convert_bert``.
 
     Args:
         name: a hub id such as ``distilbert-base-uncased``, or a folder with ``config.json``, weights and a tokenizer.
+        max_length: tokens of a text that it will be asked to read.
 
     Raises:
-        BaseModelError: there is no such model, the hub cannot be reached, or the architecture is another one.
+        BaseModelError: there is no such model, the hub cannot be reached, the architecture is another one, or it reads
+            shorter texts.
     """
     source = _source(name)
     try:
@@ -94,6 +96,9 @@ def load_base(name: str) -> Base:
         pooling = cached_file(source, POOLING, _raise_exceptions_for_missing_entries=False)
     except (OSError, ValueError) as error:  # what transformers raises for everything that is missing or malformed
         raise BaseModelError(_explain(name, error)) from error
+    positions = model.config.max_position_embeddings
+    if max_length > positions:
+        raise BaseModelError(f"{name} reads at most {positions} tokens of a text: use --max-length {positions}")
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return Base(name, model.eval(), tokenizer, mean_pooled=pooling is not None and _is_mean(Path(pooling)))

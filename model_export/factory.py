@@ -33,8 +33,8 @@ from model_export.evidence import METRICS, ClassScore, Evidence
 from model_export.export import ExportError, check_fp16, export_onnx
 from model_export.pack import GOLDEN_SEQUENCES, pack
 from model_export.quantize import ROUNDINGS, quantize_fp16, quantize_int8
-from model_export.report.findings import Curve, Findings
-from model_export.report.measuring import find
+from model_export.report.findings import Curve, Findings, LearningPoint
+from model_export.report.measuring import by_people, find
 from model_export.report.page import write_report
 
 SPEED_TEXTS = 200
@@ -84,6 +84,7 @@ def make_bundle(
     fp16: bool = False,
     unseen: bool = True,
     curves: Sequence[Curve] = (),
+    learning: Sequence[LearningPoint] = (),
     say: Callable[[str], object] = lambda _: None,
 ) -> Made:
     """Write the bundle of a fine-tuned model.
@@ -100,6 +101,7 @@ def make_bundle(
         fp16: add the graph for CUDA. Left out unless asked: every worker fetches the whole bundle, most have no GPU.
         unseen: whether the network was trained on the data set's training rows, and on no others of it.
         curves: pictures of the training for the report.
+        learning: what fewer tickets or other strategies gave, for the report.
         say: told what is being done.
 
     Raises:
@@ -111,6 +113,8 @@ def make_bundle(
     positions = fitted.model.config.max_position_embeddings
     if fitted.max_length > positions:  # the worker would fail at the first long ticket
         raise ExportError(f"the base reads at most {positions} tokens of a text: make it with --max-length {positions}")
+    for part, split in (("calibration", dataset.calibration), ("test", dataset.test)):
+        by_people(part, split)  # raises before minutes are spent
     multi = dataset.task == "multi"
     now = datetime.now(UTC)
     manifest = Manifest(
@@ -150,7 +154,8 @@ def make_bundle(
             difference = check_fp16(fp32, half, [*islice(_candidates(fitted, dataset), GOLDEN_SEQUENCES)])
             say(f"fp16 differs from fp32 by {difference:.1e} in a logit at most")
             graphs.append(half)
-        temperature = fit_temperature(shipped.calibration, dataset.calibration.targets)
+        believed = dataset.calibration.weights >= 1  # our own earlier answers agree with us, whether right or wrong
+        temperature = fit_temperature(shipped.calibration[believed], dataset.calibration.targets[believed])
         held, test = (probabilities(logits, temperature, multi=multi) for logits in (shipped.calibration, shipped.test))
         say("calibrating, and writing the report")
         findings = find(
@@ -164,6 +169,7 @@ def make_bundle(
             speed=measure_speed(shipped.predictor.predict, dataset.test.texts[:SPEED_TEXTS]),
             sizes={graph.name: graph.stat().st_size for graph in graphs},
             curves=curves,
+            learning=learning,
         )
         manifest = msgspec.structs.replace(
             manifest,

@@ -19,8 +19,9 @@ import requests
 
 from demo.processes import process, stop
 from demo.stage import Stage, call, stage
-from integration import embedded_redis, messages
-from integration.publisher import create_celery
+from integration import backfills, embedded_redis, messages, outcomes
+from integration.controls import Controls
+from integration.publisher import create_celery, publish
 from integration.records import Record
 from integration.store import Store
 from integration.zendesk import signature
@@ -87,12 +88,42 @@ def test_unusual_tickets_get_their_decision(
     assert found == expected or (expected is None and found in {"filled", "suggested"})
 
 
+def test_old_tickets_are_sorted_beside_new_ones(running: Stage, memory: Store) -> None:
+    call(f"{running.zendesk_url}/simulator/faults", {"drop": 1.0})  # of these no webhook tells
+    old = [file(running) for _ in range(120)]
+    call(f"{running.zendesk_url}/simulator/faults", {})
+    backfills.start(memory.redis, "a test", old, time.time())
+    assert outcome(memory, file(running)).outcome == "filled"
+
+    def done() -> bool:
+        found = backfills.current(memory.redis)
+        return found is not None and found.state == "done"
+
+    _until(done, "the backfill to end")
+    found = backfills.current(memory.redis)
+    assert found
+    assert (found.left, found.results) == (0, {"filled": len(old)})
+
+
 def test_webhooks_that_come_twice_write_once(running: Stage, memory: Store) -> None:
     call(f"{running.zendesk_url}/simulator/faults", {"duplicate": 1.0, "shuffle": 0.5})
     before = call(f"{running.zendesk_url}/simulator/summary")["updates"]
     tickets = [file(running) for _ in range(20)]
     assert {outcome(memory, one).outcome for one in tickets} == {"filled"}
     call(f"{running.zendesk_url}/simulator/faults", {})
+    assert call(f"{running.zendesk_url}/simulator/summary")["updates"] - before == len(tickets)
+
+
+def test_a_pause_holds_all_workers_and_costs_no_decision(running: Stage, memory: Store) -> None:
+    controls = Controls(memory.redis)
+    before = call(f"{running.zendesk_url}/simulator/summary")["updates"]
+    controls.throw(paused=True, by="anna")
+    tickets = [file(running) for _ in range(20)]
+    _until(lambda: memory.waiting(messages.WRITE) == len(tickets), "all decisions to wait")
+    assert all(memory.ticket(one, "category") for one in tickets)
+    assert call(f"{running.zendesk_url}/simulator/summary")["updates"] == before
+    controls.throw(paused=False, by="anna")
+    assert {outcome(memory, one).outcome for one in tickets} == {"filled"}
     assert call(f"{running.zendesk_url}/simulator/summary")["updates"] - before == len(tickets)
 
 
@@ -120,13 +151,27 @@ def test_poisonous_messages_are_parked_and_the_workers_go_on(running: Stage, mem
         envelope["headers"]["task"] = messages.CLASSIFY
         envelope["body"] = base64.b64encode(body.encode()).decode()
         memory.redis.lpush(messages.TICKETS_QUEUE, json.dumps(envelope))
+    entries = ["no JSON", "5", "[]", "null", "{}", '{"properties": {}}', "[" * 100_000, json.dumps({"body": text})]
+    entries.append(json.dumps(envelope | {"body": "x"}))
+    memory.redis.lpush(messages.TICKETS_QUEUE, *entries)
     tickets = [file(running) for _ in range(5)]
     assert {outcome(memory, one).outcome for one in tickets} == {"filled"}
-    _until(lambda: len(memory.parked()) - before == len(poison) + 4, "all poison to be parked")
+    expected = len(poison) + 4 + len(entries)
+    _until(lambda: len(memory.parked()) - before == expected, "all poison to be parked")
     assert all(running.children[name].poll() is None for name in ("worker-1", "worker-2"))
     for name in ("worker-1.log", "worker-2.log"):
         assert "zanzibar" not in (running.logs / name).read_text(encoding="utf-8").lower()
     memory.redis.delete("presort:parked")
+
+
+def test_workers_read_the_export_and_look_back(running: Stage, memory: Store) -> None:
+    """What beat asks for every few minutes."""
+    outcomes.await_judgement(memory.redis, [1])
+    celery = create_celery("test", running.redis_url)
+    for task in (messages.RECONCILE, messages.JUDGE):
+        publish(celery, task, {})
+    _until(lambda: outcomes.caught_up_at(memory.redis) is not None, "the export to be read")
+    _until(lambda: outcomes.unjudged(memory.redis) == 0, "a look back")
 
 
 def test_a_hanging_redis_is_answered_with_503_in_time(running: Stage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import traceback
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ import pytest
 from integration import settings
 from integration.settings import SettingsError, load, secret
 
+CLASSIFIER = '[zendesk]\nsubdomain = "a"\nclient_id = "b"\n[[classifier]]\nfield_id = 1\nbundle = "m"\n'
 EXAMPLE = Path("presort.example.toml")
 SECRETS = {"PRESORT_ZENDESK_CLIENT_SECRET": "c", "PRESORT_WEBHOOK_SECRETS": "a, b"}
 
@@ -26,6 +28,7 @@ def test_the_example_is_valid_and_documents_every_setting() -> None:
         "receiver": settings.Receiver,
         "worker": settings.Worker,
         "spikes": settings.Spikes,
+        "ledger": settings.Ledger,
         "classifier": settings.Classifier,
     }
     assert set(groups) == set(document)
@@ -49,6 +52,13 @@ def test_bundles_are_found_beside_the_file(tmp_path: Path) -> None:
     assert load(path, SECRETS).classifiers[0].bundle == str(tmp_path / "m")
 
 
+def test_modes_of_categories_and_brands(tmp_path: Path) -> None:
+    modes = '[classifier.categories]\n"a::b" = "prefill"\n[classifier.brands]\n360000000201 = "shadow"\n'
+    (classifier,) = load(_write(tmp_path, CLASSIFIER + modes), SECRETS).classifiers
+    assert classifier.categories == {"a::b": "prefill"}
+    assert classifier.brands == {360000000201: "shadow"}
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -56,13 +66,19 @@ def test_bundles_are_found_beside_the_file(tmp_path: Path) -> None:
         ("", "zendesk"),
         ('[zendesk]\nsubdomain = "a"\nclient_id = "b"\n', "classifier"),
         ('[zendesk]\nsubdomain = "a"\nclient_id = "b"\nsubdoman = "c"\n', "subdoman"),
+        ('[zendesk]\nsubdomain = "a"\nclient_id = "b"\nemail = "c"\n', "one way in"),
         ('[zendesk]\nsubdomain = "https://a"\nclient_id = "b"\n', r"\$.zendesk.subdomain"),
         ('[zendesk]\nsubdomain = "a"\nclient_id = "b"\nshare = 1.5\n', r"\$.zendesk.share"),
         ('[zendesk]\nsubdomain = "a"\nclient_id = "b"\n[[classifier]]\nfield_id = "x"\nbundle = "m"\n', "field_id"),
+        (CLASSIFIER + '[classifier.categories]\nrefund = "prefil"\n', r"'prefil' - at `\$.classifier.*\.categories"),
+        (CLASSIFIER + '[classifier.brands]\nacme = "shadow"\n', r"`key` in `\$.classifier.*\.brands`"),
+        ('[zendesk]\nsubdomain = "a"\nclient_id = "b"\nwrites_per_day = 0\n', r"\$.zendesk.writes_per_day"),
         (
             '[zendesk]\nsubdomain = "a"\nclient_id = "b"\n' + '[[classifier]]\nfield_id = 1\nbundle = "m"\n' * 2,
             "same name",
         ),
+        (CLASSIFIER + "model_field_id = 7\nprediction_field_id = 7\n", "field 7 is named more than once"),
+        (CLASSIFIER + CLASSIFIER[CLASSIFIER.index("[[") :] + 'name = "b"\n', "field 1 is named more than once"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str, reason: str) -> None:
@@ -78,8 +94,20 @@ def test_a_missing_file_says_what_to_copy(tmp_path: Path) -> None:
 
 
 def test_a_missing_secret_stops_the_start() -> None:
-    with pytest.raises(SettingsError, match="PRESORT_WEBHOOK_SECRETS is not set"):
-        load(EXAMPLE, {"PRESORT_ZENDESK_CLIENT_SECRET": "c"})
+    with pytest.raises(SettingsError, match="PRESORT_ZENDESK_CLIENT_SECRET is not set"):
+        load(EXAMPLE, {"PRESORT_WEBHOOK_SECRETS": "a"})
+
+
+def test_only_the_receiver_needs_the_signing_secret() -> None:
+    """A worker has no use for it, and `presort install` is where it comes from."""
+    assert load(EXAMPLE, {"PRESORT_ZENDESK_CLIENT_SECRET": "c"}).webhook_secrets == ()
+
+
+def test_a_legacy_token_stands_in_for_the_oauth_client(tmp_path: Path) -> None:
+    path = _write(tmp_path, '[zendesk]\nsubdomain = "a"\nemail = "b@c"\n[[classifier]]\nfield_id = 1\nbundle = "m"\n')
+    assert load(path, {"PRESORT_ZENDESK_API_TOKEN": "t"}).zendesk_client_secret == "t"
+    with pytest.raises(SettingsError, match="PRESORT_ZENDESK_API_TOKEN is not set"):
+        load(path, SECRETS)
 
 
 def test_secrets_come_from_files_too(tmp_path: Path) -> None:
@@ -89,6 +117,21 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
         secret("NAME", {"NAME_FILE": str(tmp_path / "absent")})
     with pytest.raises(SettingsError, match="empty"):
         secret("NAME", {"NAME_FILE": str(_write(tmp_path, " \n"))})
+
+
+@pytest.mark.parametrize("url", ["redis.acme.com", "redis://:s3cr/et@host/0", "redis://host:63x/0", "http://host"])
+def test_a_redis_url_of_no_form_is_refused_and_not_quoted(url: str) -> None:
+    with pytest.raises(SettingsError, match="PRESORT_REDIS_URL is no URL of a Redis") as refused:
+        load(EXAMPLE, SECRETS | {"PRESORT_REDIS_URL": url})
+    assert "s3cr" not in "".join(traceback.format_exception(refused.value))
+    assert url not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h/1", "rediss://:p%2Fw@h:1/0?ssl_cert_reqs=none", "unix:///run/redis.sock?db=2"]
+)
+def test_redis_urls(url: str) -> None:
+    assert load(EXAMPLE, SECRETS | {"PRESORT_REDIS_URL": url}).redis_url == url
 
 
 def _write(folder: Path, text: str) -> Path:

@@ -12,6 +12,7 @@ from integration import messages
 from integration.messages import Decision
 from integration.records import Alert, Sample, Tick
 from integration.store import Store
+from integration.stream import read
 
 
 def decision(ticket_id: int = 1, **more: object) -> Decision:
@@ -114,17 +115,23 @@ def test_the_first_outcome_stays(store: Store) -> None:
     record = store.ticket(1, "category")
     assert record is not None
     assert (record.outcome, record.reason) == ("filled", "confident")
-    assert store.funnel() == {"decided": 1, "filled": 1}
+    assert store.funnel() == {"decided": 1, "eligible": 1, "predicted": 1, "filled": 1}
 
 
-def test_what_was_parked_may_still_end_well(store: Store) -> None:
+def test_what_was_parked_ends_well_only_when_a_person_sends_it_again(store: Store) -> None:
     store.record([decision()], tick_s=60)
     store.finish([(decision(), "parked", "no rights")])
     store.finish([(decision(), "filled", "confident")])
+    assert [one.record.outcome for one in read(store.redis, 0)] == ["parked"]
+    store.reopen([decision()])
+    assert [one[0] for one in store.unanswered(time.time(), 9)] == [1], "if its message is lost, it is missed"
+    store.finish([(decision(), "filled", "confident")])
+    assert [one.record.outcome for one in read(store.redis, 0)] == ["parked", "filled"]
+    store.reopen([decision()])
     record = store.ticket(1, "category")
     assert record is not None
     assert record.outcome == "filled"
-    assert store.funnel() == {"decided": 1, "filled": 1, "parked": 0}
+    assert store.funnel() == {"decided": 1, "eligible": 1, "predicted": 1, "filled": 1, "parked": 1}
 
 
 def test_what_is_deferred_comes_back_when_due_and_only_then(store: Store) -> None:
@@ -148,6 +155,8 @@ def test_what_is_finished_is_not_unfinished(store: Store) -> None:
     new, open_, done, parked = (decision(number) for number in range(1, 5))
     store.record([open_, done, parked], tick_s=60)
     store.finish([(done, "filled", "confident"), (parked, "parked", "no rights")])
+    assert store.unfinished([new, open_, done, parked]) == [new, open_]
+    store.reopen([done, parked])
     assert store.unfinished([new, open_, done, parked]) == [new, open_, parked]
     assert store.unfinished([]) == []
 
@@ -167,6 +176,35 @@ def test_anything_can_be_parked(store: Store, payload: object) -> None:
     store.park("?", payload, "broken")
     (parked,) = store.parked()
     assert parked.reason == "broken"
+
+
+def test_the_same_message_is_parked_once_and_dropped_unless_it_came_back(store: Store) -> None:
+    store.park(messages.WRITE, {"n": 1}, "no rights")
+    (first,) = store.parked()
+    store.park(messages.WRITE, {"n": 1}, "still no rights")
+    (second,) = store.parked()
+    assert (second.id, second.reason) == (first.id, "still no rights")
+    store.drop_parked(first)
+    assert store.parked() == [second]
+    store.drop_parked(second)
+    assert store.parked() == []
+
+
+def test_what_waits_keeps_its_order(store: Store) -> None:
+    store.defer(messages.WRITE, [{"n": number} for number in (3, 1, 2, 9, 5)], delay_s=-1, reason="x")
+    assert [payload["n"] for _, payload in store.due(messages.WRITE, 10)] == [3, 1, 2, 9, 5]
+
+
+def test_the_stream_of_decisions_is_bounded_by_number_and_age(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis trims by whole nodes of 100 entries."""
+    monkeypatch.setattr("integration.store.DECISIONS", 250)
+    store.finish([(decision(number), "filled", "confident") for number in range(1000)])
+    kept = [one.record.decision.ticket_id for one in read(store.redis, 0)]
+    assert 250 <= len(kept) < 350
+    assert kept == list(range(1000 - len(kept), 1000))
+    monkeypatch.setattr("integration.store.DECISIONS_TTL", -60)
+    store.finish([(decision(number), "filled", "confident") for number in range(1000, 1200)])
+    assert len(list(read(store.redis, 0))) < 200
 
 
 def test_counting_remembers_when_it_began(store: Store) -> None:

@@ -15,14 +15,14 @@ from integration.cli import main
 from integration.export import cli
 from integration.export.part import Part, Row, opened
 from integration.export.reading import TRIES, Patience
-from integration.export.rules import Wanted, is_presorts
 from integration.export.writing import table
 from integration.settings import Classifier
 from integration.simulator.account import AGENT, INTEGRATION
 from integration.simulator.api import export
 from integration.simulator.config import SimulatorConfig
 from integration.store import Store
-from integration.zendesk.client import Audit
+from integration.zendesk.client import Audit, Change, Decided
+from integration.zendesk.history import set_by
 from model_export.dataset.build import build
 from model_export.dataset.options import Options
 from model_export.dataset.rows import Dataset
@@ -244,21 +244,36 @@ def test_a_customers_own_choice_in_the_form_is_a_persons(desk: Desk) -> None:
     "audits",
     [
         [],
-        [Audit(author_id=AGENT.id, fields=frozenset({MODEL}), classifiers=frozenset())],
-        [Audit(author_id=INTEGRATION.id, fields=frozenset({CATEGORY}), classifiers=frozenset())],
+        [Audit(author_id=AGENT.id, fields={MODEL: Change("category@1")})],
+        [Audit(author_id=INTEGRATION.id, fields={CATEGORY: Change("bug")})],
     ],
     ids=["no history", "no change of the field", "ours without a decision"],
 )
 def test_when_unsure_it_is_presorts(audits: Sequence[Audit]) -> None:
-    wanted = Wanted(classifier=Classifier(field_id=CATEGORY, bundle="m"), own_user_id=INTEGRATION.id)
-    assert is_presorts(audits, wanted)
+    assert set_by(audits, Classifier(field_id=CATEGORY, bundle="m"), INTEGRATION.id) in {None, "presort"}
+
+
+@pytest.mark.parametrize(
+    ("channel", "by_rule", "decided", "setter"),
+    [
+        ("web", False, False, "person"),  # the admin whose OAuth client Presort uses, at work in the browser
+        ("api", False, False, "presort"),
+        ("api", False, True, "presort"),
+        ("api", True, True, "presort"),  # a trigger that copies what we suggest: nobody else has judged it
+        ("web", True, False, "rule"),
+    ],
+)
+def test_who_acts_as_our_own_user(channel: str, *, by_rule: bool, decided: bool, setter: str) -> None:
+    decisions = {"category": Decided(answers=("bug",))} if decided else {}
+    changes = {CATEGORY: Change("bug", by_rule)}
+    audit = Audit(author_id=INTEGRATION.id, channel=channel, fields=changes, decisions=decisions)
+    assert set_by([audit], Classifier(field_id=CATEGORY, bundle="m"), INTEGRATION.id) == setter
 
 
 def test_another_classifiers_decision_is_no_sign_of_ours() -> None:
     """One update may carry two classifiers' decisions; a trigger or an app may have set this field along with it."""
-    wanted = Wanted(classifier=Classifier(field_id=CATEGORY, bundle="m"), own_user_id=INTEGRATION.id)
-    audit = Audit(author_id=AGENT.id, fields=frozenset({CATEGORY}), classifiers=frozenset({"language"}))
-    assert not is_presorts([audit], wanted)
+    audit = Audit(author_id=AGENT.id, fields={CATEGORY: Change("bug")}, decisions={"language": Decided()})
+    assert set_by([audit], Classifier(field_id=CATEGORY, bundle="m"), INTEGRATION.id) == "person"
 
 
 def test_histories_are_read_only_where_presort_wrote(desk: Desk) -> None:
@@ -354,8 +369,8 @@ def test_histories_too_are_not_read_twice(desk: Desk, monkeypatch: pytest.Monkey
         desk.agent(ticket_id, status="solved")
     decide = Part.decide
 
-    def decide_two(part: Part, ticket_id: int, *, by_bot: bool) -> None:
-        decide(part, ticket_id, by_bot=by_bot)
+    def decide_two(part: Part, ticket_id: int, *, label_by: str) -> None:
+        decide(part, ticket_id, label_by=label_by)
         if part.undecided() == 2:
             raise KeyboardInterrupt
 
@@ -402,7 +417,7 @@ def test_it_ends_with_a_table_and_the_next_command(desk: Desk) -> None:
 
 def test_only_the_ten_most_frequent_labels_are_shown(desk: Desk) -> None:
     with opened(desk.folder / "part", "a test") as part:
-        part.add((Row(id=n, label=f"label{min(n, 11)}", by_bot=False) for n in range(13)), "c")
+        part.add((Row(id=n, label=f"label{min(n, 11)}", label_by="") for n in range(13)), "c")
         shown = table(part.totals()).splitlines()
     assert (len(shown), shown[1].split()[:2], shown[-1]) == (12, ["label11", "2"], "  and 2 labels more")
 
@@ -500,7 +515,7 @@ def test_no_access_says_the_cause_and_the_cure_at_once(
     desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.save_token(CONFIG.client_id, desk.running.token(scope="write"), 600)
-    assert "to export them the role of an admin" in desk.export().output
+    assert "to export tickets the role of an admin" in desk.export().output
     store.drop_token(CONFIG.client_id)
     monkeypatch.setenv("PRESORT_ZENDESK_CLIENT_SECRET", "wrong")
     assert "check client_id in presort.toml and PRESORT_ZENDESK_CLIENT_SECRET" in desk.export().output
@@ -520,4 +535,24 @@ def test_json_lines_have_a_list_only_where_the_field_has(desk: Desk) -> None:
         "description": text(1),
         "label": "billing",
         "label_by_bot": False,
+        "label_by": None,
+        "predicted": None,
     }
+
+
+def test_what_presort_had_predicted_and_who_set_the_label_stand_beside_it(desk: Desk) -> None:
+    ticket_id = desk.file()
+    ours_corrected(desk, ticket_id)
+    desk.agent(ticket_id, status="solved")
+    desk.export("tickets.jsonl")
+    (line,) = (desk.folder / "tickets.jsonl").read_text().splitlines()
+    row = json.loads(line)
+    assert (row["predicted"], row["label"], row["label_by"]) == ("billing", "bug", "person")
+
+
+def test_closed_tickets_alone_if_asked_for(desk: Desk) -> None:
+    desk.solved()
+    closed = desk.solved(status="closed")
+    result = desk.export("tickets.csv", "--closed")
+    assert list(desk.rows()) == [closed]
+    assert "not closed yet" in result.output

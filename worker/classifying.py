@@ -6,31 +6,39 @@ import logging
 import time
 from collections.abc import Sequence
 
-import msgspec
-
 from integration import messages
 from integration.messages import Decision, NewTicket, Writes
 from integration.publisher import publish
 from integration.settings import Classifier
-from integration.zendesk.client import Ticket
-from integration.zendesk.errors import PermanentError, TemporaryError, UnreadableError, ZendeskError
+from integration.zendesk.errors import ZendeskError
 from worker import shadow
 from worker.parts import Parts
+from worker.reading import park, read
 from worker.triage import leave, triage
-from worker.writing import HOLD_S, TRIES, growing_delay
 
 log = logging.getLogger("presort.classifying")
 
 
-def classify(parts: Parts, tickets: Sequence[NewTicket]) -> None:
-    """Decide about a batch; raises nothing but errors of Redis and the broker."""
-    known, deleted = _read_missing_text(parts, list({ticket.ticket_id: ticket for ticket in tickets}.values()))
+def classify(parts: Parts, tickets: Sequence[NewTicket], *, has_slot: bool = False) -> None:
+    """Decide about a batch; raises nothing but errors of Redis and the broker.
+
+    Args:
+        parts: of this worker.
+        tickets: at most as many as one request may read.
+        has_slot: the account's update budget was already charged for their writes.
+    """
+    known, deleted = read(parts, list({ticket.ticket_id: ticket for ticket in tickets}.values()))
     own = _own_user_id(parts)
-    decisions = [one for classifier in parts.config.classifiers for one in _decide(parts, classifier, known, own)]
+    decisions = [
+        one
+        for classifier in parts.config.classifiers
+        for one in _decide(parts, classifier, [each for each in known if _wants(each, classifier)], own)
+    ]
     decisions += [
         leave(ticket, classifier, parts.predictors[classifier.name].manifest, reason="ticket_deleted", now=time.time())
         for classifier in parts.config.classifiers
         for ticket in deleted
+        if _wants(ticket, classifier)
     ]
     if not decisions:
         return
@@ -47,55 +55,12 @@ def classify(parts: Parts, tickets: Sequence[NewTicket]) -> None:
     parts.store.finish([(one, "left_alone", one.reason) for one in untouched])
     wanted = tuple(one for one in unfinished if one.action != "leave")
     if wanted:
-        publish(parts.celery, messages.WRITE, Writes(decisions=wanted))
+        publish(parts.celery, messages.WRITE, Writes(decisions=wanted, has_slot=has_slot))
     shadow.score(parts, known, [one for one, record in zip(decisions, before, strict=True) if record is None])
 
 
-def _read_missing_text(parts: Parts, tickets: Sequence[NewTicket]) -> tuple[list[NewTicket], list[NewTicket]]:
-    """Tickets with their text, and those that are gone. What cannot be read now is deferred, for good is parked."""
-    known = [ticket for ticket in tickets if ticket.text_known]
-    unread = [ticket for ticket in tickets if not ticket.text_known]
-    if not unread:
-        return known, []
-    try:
-        if (held := parts.store.updates_held()) > 0:
-            raise TemporaryError("Zendesk asked to wait, or does not answer", held)
-        found = parts.zendesk.show_many([ticket.ticket_id for ticket in unread])
-    except ZendeskError as error:
-        for ticket in unread:
-            _put_aside(parts, ticket, error)
-        return known, []
-    known += [_with_text(one, found[one.ticket_id]) for one in unread if one.ticket_id in found]
-    return known, [one for one in unread if one.ticket_id not in found]
-
-
-def _put_aside(parts: Parts, ticket: NewTicket, error: ZendeskError) -> None:
-    if isinstance(error, PermanentError) or (isinstance(error, UnreadableError) and ticket.attempts >= TRIES):
-        _park(parts, ticket, [one.name for one in parts.config.classifiers], str(error))
-        return
-    asked = error.retry_after if isinstance(error, TemporaryError) else None
-    delay = growing_delay(ticket.attempts) if asked is None else asked
-    if isinstance(error, TemporaryError):
-        parts.store.hold_updates(min(delay, HOLD_S))
-    again = msgspec.structs.replace(ticket, attempts=ticket.attempts + 1)
-    parts.store.defer(messages.CLASSIFY, [again.to_json()], delay_s=delay, reason=str(error))
-
-
-def _park(parts: Parts, ticket: NewTicket, classifiers: Sequence[str], reason: str) -> None:
-    parts.store.park(messages.CLASSIFY, ticket.to_json(), reason)
-    parts.store.answered([(ticket.ticket_id, name) for name in classifiers])
-
-
-def _with_text(told: NewTicket, read: Ticket) -> NewTicket:
-    return msgspec.structs.replace(
-        told,
-        text_known=True,
-        subject=read.subject,
-        description=read.description,
-        created_at=read.created_at,
-        channel=read.channel,
-        actor_id=read.submitter_id,
-    )
+def _wants(ticket: NewTicket, classifier: Classifier) -> bool:
+    return not ticket.classifiers or classifier.name in ticket.classifiers
 
 
 def _decide(
@@ -104,14 +69,15 @@ def _decide(
     """Triage together; when that fails, one by one, so that a poisonous ticket is parked alone."""
     if not tickets:
         return []
+    demoted = {category for name, category in parts.controls.demotions() if name == classifier.name}
     try:
         model = parts.predictors[classifier.name]
-        return triage(tickets, classifier, model, own_user_id=own_user_id, now=time.time())
+        return triage(tickets, classifier, model, own_user_id=own_user_id, now=time.time(), demoted=demoted)
     except Exception as error:  # noqa: BLE001 - whatever a hostile text may break, the other tickets go on
         if len(tickets) == 1:
             # The type only: a message may quote the text.
             log.error("ticket %d parked: %s", tickets[0].ticket_id, type(error).__name__)  # noqa: TRY400 - see above
-            _park(parts, tickets[0], [classifier.name], f"{type(error).__name__} while classifying")
+            park(parts, tickets[0], [classifier.name], f"{type(error).__name__} while classifying")
             return []
         return [one for ticket in tickets for one in _decide(parts, classifier, [ticket], own_user_id)]
 

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from integration import messages, settings
 from model_export.bundle.channels import RegistryError
 from model_export.bundle.manifest import BundleError
-from worker import shadow, tasks
+from worker import judging, shadow, tasks, transport
 from worker.consumer import consumer_class, repeating
 from worker.parts import Parts
 
@@ -47,6 +47,11 @@ def run(loglevel: str) -> None:
             )
     except (BundleError, RegistryError) as error:
         _fail(error)
+    for one in parts.config.classifiers:
+        known = {label.value for label in parts.predictors[one.name].manifest.labels}
+        if unknown := sorted(set(one.categories) - known):
+            click.echo(f"{one.name}: the model knows no {', '.join(unknown)}, named in presort.toml", err=True)
+    transport.install(parts.store.park)
     tasks.register(parts)
     parts.celery.conf.update(
         worker_prefetch_multiplier=2 * parts.config.worker.batch,  # the next batch arrives while one is worked on
@@ -86,9 +91,15 @@ def beat(loglevel: str) -> None:
             # Nobody needs yesterday's look: without workers they would pile up.
             "options": {"expires": max(5.0, every)},
         }
-        for task, every in ((messages.RESUME, 1.0), (messages.WATCH, tick))
+        for task, every in (
+            (messages.RESUME, 1.0),
+            (messages.BACKFILL, 1.0),
+            (messages.WATCH, tick),
+            (messages.RECONCILE, parts.config.ledger.every_s),
+            (messages.JUDGE, judging.EVERY_S),
+        )
     }
-    # The schedule is these two lines; there is nothing to keep on disk between runs.
+    # The schedule is these lines; there is nothing to keep on disk between runs.
     parts.celery.Beat(scheduler="celery.beat:Scheduler", loglevel=loglevel, max_interval=1).run()
 
 

@@ -41,7 +41,8 @@ def consumer_class(park: Park) -> type[Consumer]:
     def _refuse(message: Message, reason: str) -> None:
         task = str((message.headers or {}).get("task", "?"))
         log.error("%s: message parked: %s", task, reason)
-        park(task, message.body, reason)
+        body = message.body.decode(errors="replace") if isinstance(message.body, bytes) else message.body
+        park(task, body, reason)  # as text, which `presort parked retry` can read once a release knows the task
         message.ack()  # type: ignore[no-untyped-call]  # kombu leaves it untyped
 
     return ParkingConsumer

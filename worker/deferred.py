@@ -19,6 +19,12 @@ log = logging.getLogger("presort.worker")
 MISSED_AFTER_S = VISIBILITY_TIMEOUT_S + 15
 """A message is never on its way longer than this while its queue is empty."""
 
+MANY = 25
+"""As many decisions at once promise more: their request waits to be full, since each costs four requests in all."""
+
+FILL_S = BULK / MANY
+"""But no longer than this: if they come at that rate, a second's worth every second, it is full by then."""
+
 AT_ONCE = 500
 """Messages a second at most, so that a great backlog does not hold this worker."""
 
@@ -28,7 +34,7 @@ def resume(parts: Parts) -> None:
     with parts.store.lock("resume", life_s=30) as prolong:
         if prolong is None:
             return
-        for task in (messages.CLASSIFY, messages.CONFIRM):
+        for task in (messages.CLASSIFY, messages.CONFIRM, messages.RECONCILE):
             for handle, payload in parts.store.due(task, AT_ONCE):
                 publish(parts.celery, task, payload)
                 parts.store.drop_deferred(task, [handle])
@@ -43,31 +49,29 @@ def _publish_missed(parts: Parts, now: float) -> None:
     Celery's Redis transport takes a message from its list and notes it as unacknowledged in two steps. A worker that is
     killed, or a connection that breaks, between them loses it.
     """
-    if parts.store.depths()["tickets"] or parts.store.waiting(messages.CLASSIFY):
+    depths = parts.store.depths()
+    if depths["tickets"]:
         return
     names = {one.name for one in parts.config.classifiers}
     missed = parts.store.unanswered(now - MISSED_AFTER_S, AT_ONCE)
     parts.store.answered([(ticket_id, name) for ticket_id, name, _ in missed if name not in names])
     known = [one for one in missed if one[1] in names]
-    lost = {ticket_id: at for ticket_id, name, at in known if _is_lost(parts, ticket_id, name)}
+    # A decided ticket may wait for its write for as long as Zendesk is away or a person pauses.
+    held = parts.store.waiting(messages.WRITE) + parts.store.waiting(messages.CONFIRM) + depths["writes"]
+    lost = {ticket_id: at for ticket_id, name, at in known if not held or parts.store.ticket(ticket_id, name) is None}
     for ticket_id, received_at in lost.items():
         log.warning("ticket %d: its message was lost, published again", ticket_id)
         publish(parts.celery, messages.CLASSIFY, NewTicket(ticket_id=ticket_id, received_at=received_at))
     parts.store.asked_again([(ticket_id, name) for ticket_id, name, _ in known], now)
 
 
-def _is_lost(parts: Parts, ticket_id: int, classifier: str) -> bool:
-    """Whether nobody can be holding it: a decided ticket may wait for its write for as long as Zendesk is away."""
-    if parts.store.ticket(ticket_id, classifier) is None:
-        return True
-    waiting = parts.store.waiting(messages.WRITE) + parts.store.waiting(messages.CONFIRM)
-    return not waiting and not parts.store.depths()["writes"]
-
-
 def _resume_writes(parts: Parts) -> bool:
     """Merge waiting decisions into one full request, if the update budget has a slot; whether there may be more."""
+    if parts.controls.refusal(parts.config.zendesk, parts.clock()):
+        return False  # they stay where they are, in their order
     due = parts.store.due(messages.WRITE, BULK)
-    if not due or take_slot(parts) > 0:
+    filling = MANY <= len(due) < BULK and not parts.store.waiting(messages.WRITE, overdue_s=FILL_S)
+    if not due or filling or take_slot(parts) > 0:
         return False
     decisions: list[Decision] = []
     for _, payload in due:
@@ -79,4 +83,6 @@ def _resume_writes(parts: Parts) -> bool:
     if decisions:
         publish(parts.celery, messages.WRITE, Writes(decisions=tuple(decisions), has_slot=True))
     parts.store.drop_deferred(messages.WRITE, [handle for handle, _ in due])
+    if len(due) >= MANY:
+        parts.store.merge(FILL_S)
     return len(due) == BULK

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 from celery import Celery
 
+from integration.controls import Controls
 from integration.publisher import create_celery
 from integration.records import Model
-from integration.settings import Settings
+from integration.settings import Classifier, Settings
 from integration.store import Store
 from integration.zendesk.client import Zendesk
+from model_export.bundle.manifest import Manifest
 from model_export.bundle.predictor import Predictor
 from worker.models import Models
 
@@ -24,6 +28,7 @@ class Parts:
     """Settings, connections and models of one process; connections are made when first used."""
 
     config: Settings
+    clock: Callable[[], float] = time.time  # Unix seconds; tests let days pass
     ask_again_at: float = 0.0  # time.monotonic(); see classifying._own_user_id
 
     @cached_property
@@ -32,9 +37,20 @@ class Parts:
         return Store(self.config.redis_url)
 
     @cached_property
+    def controls(self) -> Controls:
+        """What people hold Presort back with."""
+        return Controls(self.store.redis)
+
+    @cached_property
     def zendesk(self) -> Zendesk:
         """The account."""
         return Zendesk(self.config.zendesk, self.config.zendesk_client_secret, self.store)
+
+    @cached_property
+    def exporting(self) -> Zendesk:
+        """The account, with more patience: a page of the export takes Zendesk longer than anything else."""
+        patient = msgspec.structs.replace(self.config.zendesk, timeout_s=max(60.0, self.config.zendesk.timeout_s))
+        return Zendesk(patient, self.config.zendesk_client_secret, self.store)
 
     @cached_property
     def celery(self) -> Celery:
@@ -56,9 +72,16 @@ class Parts:
         """The model that serves, by classifier name; an entry may be another one at the next look."""
         return self.models.serving
 
+    def target(self, classifier: Classifier) -> float | None:
+        """The precision that its filled categories must keep: as set, else what the model's thresholds promise."""
+        if classifier.target_precision is not None:
+            return classifier.target_precision
+        return self.predictors[classifier.name].manifest.metrics.get("target_precision")
+
     def publish_models(self) -> None:
         """Tell the integration side what is served."""
-        for name, predictor in self.predictors.items():
+        for classifier in self.config.classifiers:
+            predictor = self.predictors[classifier.name]
             manifest = predictor.manifest
             model = Model(
                 name=manifest.name,
@@ -67,9 +90,17 @@ class Parts:
                 provider=predictor.provider,
                 labels={label.value: label.name for label in manifest.labels},
                 loaded_at=time.time(),
+                precision=_precision(manifest),
+                target=self.target(classifier),
             )
-            self.store.publish_model(name, model)
+            self.store.publish_model(classifier.name, model)
 
     def heartbeat(self) -> None:
         """Say that this process is alive."""
         self.store.beat(f"{socket.gethostname()}:{os.getpid()}")
+
+
+def _precision(manifest: Manifest) -> dict[str, float]:
+    """Of each label's answers on the model's own test rows, the share that was right; none for a multi-label model."""
+    answers = zip(manifest.labels, zip(*(manifest.confusion or ()), strict=True), strict=False)  # a column an answer
+    return {label.value: column[row] / sum(column) for row, (label, column) in enumerate(answers) if sum(column)}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from celery_batches import SimpleRequest
 
 from integration import messages
 from integration.messages import Job, Message, NewTicket, Writes
-from worker import classifying, deferred, watch, writing
+from worker import backfilling, classifying, deferred, judging, reconcile, watch, writing
 from worker.batching import SafeBatches
 from worker.parts import Parts
 
@@ -43,13 +43,18 @@ def register(parts: Parts) -> None:
         for job in _payloads(Job, requests):
             writing.confirm(parts, job)
 
-    @task(name=messages.RESUME)
-    def resume() -> None:
-        deferred.resume(parts)
+    upkeep: dict[str, Callable[[], None]] = {
+        messages.RESUME: lambda: deferred.resume(parts),
+        messages.BACKFILL: lambda: backfilling.go_on(parts, time.time()),
+        messages.WATCH: lambda: watch.watch(parts, time.time()),
+        messages.RECONCILE: lambda: reconcile.reconcile(parts),
+        messages.JUDGE: lambda: judging.judge(parts),
+    }
+    for name, work in upkeep.items():
 
-    @task(name=messages.WATCH)
-    def watch_rates() -> None:
-        watch.watch(parts, time.time())
+        @task(name=name)
+        def periodic(*_: object, work: Callable[[], None] = work) -> None:  # put aside, it has an empty payload
+            work()
 
 
 def _payloads(kind: type[M], requests: Sequence[SimpleRequest]) -> list[M]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -12,9 +13,10 @@ import msgspec
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from integration import messages
+from integration import messages, taxonomy
 from integration.messages import Decision, Job, Writes
 from integration.settings import Classifier
+from integration.store import BURST
 from integration.zendesk.client import BULK, ChoiceField, Ticket, Update
 from integration.zendesk.errors import (
     Conflict,
@@ -26,7 +28,7 @@ from integration.zendesk.errors import (
     UnreadableError,
 )
 from worker.parts import Parts
-from worker.planning import Result, plan, verdict
+from worker.planning import Planned, Result, missing_options, plan, verdict
 
 log = logging.getLogger("presort.writing")
 
@@ -42,12 +44,17 @@ CLAIMED_S = 10.0
 HOLD_S = 30.0
 """At most, for everybody, when Zendesk does not say how long."""
 
+MERGED = BURST - 2
+"""Of the updates that may be saved up, those kept for merged requests: a burst must not spend all on its first ones."""
+
 SETTLE_S = 2.0
 """A ticket edited more recently than this is left to settle."""
 
 JOB_POLL_S = 1.0
-JOB_POLLS = 60
-"""A job that is not done after so many polls is taken for lost; comparing first makes writing again harmless."""
+"""Before the first look at a job; then twice as long each time, up to ``JOB_POLL_MAX_S``."""
+JOB_POLL_MAX_S = 8.0
+JOB_POLLS = 12
+"""A job that is not done after so many, 80 s, is taken for lost; comparing first makes writing again harmless."""
 
 _GONE = {"RecordNotFound": "ticket_deleted", "TicketClosed": "ticket_closed"}
 
@@ -55,12 +62,16 @@ _GONE = {"RecordNotFound": "ticket_deleted", "TicketClosed": "ticket_closed"}
 def write(parts: Parts, decisions: Sequence[Decision], *, has_slot: bool) -> None:
     """Write decisions back, at most ``BULK`` tickets a request; raises nothing but errors of Redis.
 
+    While writes are paused, or the day has had its share, they all join those that wait, and no try of them is counted.
     What was written already, or is being written by another worker, is not written again. Without a slot of the
     account's update budget the decisions join those that wait for one, behind them; ``resume`` merges them, so that a
     spent budget carries 100 tickets a request.
     """
     by_ticket = {(one.ticket_id, one.classifier): one for one in _of_known_classifiers(parts, decisions)}
     waiting = parts.store.unfinished(list(by_ticket.values()))
+    if refusal := parts.controls.refusal(parts.config.zendesk, parts.clock()):
+        _defer(parts, waiting, 0, refusal)
+        return
     for batch in _chunks(waiting):
         chunk = parts.store.claim(batch)
         taken = {one.id for one in chunk}
@@ -70,10 +81,15 @@ def write(parts: Parts, decisions: Sequence[Decision], *, has_slot: bool) -> Non
             continue
         if (held := parts.store.updates_held()) > 0:
             _give_up(parts, chunk, held, "Zendesk asked to wait, or does not answer")
-        elif not has_slot and (parts.store.waiting(messages.WRITE) or take_slot(parts) > 0):
+        elif not has_slot and (crowded(parts) or take_slot(parts, reserve=MERGED) > 0):
             _give_up(parts, chunk, 0, "update budget")
         else:
             _guarded(parts, chunk, partial(_write_chunk, parts, chunk))
+
+
+def crowded(parts: Parts) -> bool:
+    """Whether decisions come faster than requests may go: then each waits to be merged, and full requests save most."""
+    return parts.store.waiting(messages.WRITE) > 0 or parts.store.merging()
 
 
 def _chunks(decisions: Sequence[Decision]) -> Iterator[list[Decision]]:
@@ -83,9 +99,15 @@ def _chunks(decisions: Sequence[Decision]) -> Iterator[list[Decision]]:
     yield from (well[start : start + BULK] for start in range(0, len(well), BULK))
 
 
-def take_slot(parts: Parts) -> float:
-    """Charge the account's update budget for one request; the seconds to wait when it is spent, else 0."""
-    return parts.store.take_update(parts.config.zendesk.updates_per_minute * parts.config.zendesk.share)
+def take_slot(parts: Parts, *, reserve: int = 0) -> float:
+    """Charge the account's update budget for one request; the seconds to wait when it is spent, else 0.
+
+    Args:
+        parts: of this worker.
+        reserve: updates that must be left for others.
+    """
+    per_minute = parts.config.zendesk.updates_per_minute * parts.config.zendesk.share
+    return parts.store.take_update(per_minute, burst=BURST - reserve)
 
 
 def confirm(parts: Parts, job: Job) -> None:
@@ -110,16 +132,47 @@ def _write_chunk(parts: Parts, decisions: Sequence[Decision]) -> None:
     settled = _settled(parts, decisions, tickets)
     classifiers = {one.name: one for one in parts.config.classifiers}
     writable, choices = _writable(parts, settled, classifiers)
-    updates, results = plan(writable, tickets, classifiers, choices)
+    _tell_of_missing(parts, missing_options(writable, classifiers, choices))
+    updates, results = plan(writable, tickets, classifiers, choices, parts.controls.demotions())
     parts.store.finish(results)
+    updates = _admitted(parts, updates, decisions)
+    # What fails from here on is the fault of nothing that was settled above, or put aside.
+    sent = {one.id for _, carried in updates for one in carried}
+    own = [one for one in decisions if one.id in sent]
+    _guarded(parts, own, partial(_send, parts, updates, classifiers))
+
+
+def _send(parts: Parts, updates: Sequence[Planned], classifiers: Mapping[str, Classifier]) -> None:
     if len(updates) == 1:
         update, carried = updates[0]
         after = _update_one(parts, update)
-        parts.store.finish([verdict(one, after, classifiers) for one in carried])
+        _finish(parts, [verdict(one, after, classifiers) for one in carried])
     elif updates:
         job_id = parts.zendesk.update_many([update for update, _ in updates])
         job = Job(id=job_id, decisions=tuple(one for _, carried in updates for one in carried))
         _poll(parts, job)
+
+
+def _admitted(parts: Parts, updates: Sequence[Planned], decisions: Sequence[Decision]) -> list[Planned]:
+    """Those that may still go out, looked at last of all; what the others carry is put aside as it was decided."""
+    limits = parts.config.zendesk
+    admission = parts.controls.admit([update.ticket_id for update, _ in updates], limits, parts.clock())
+    if admission.filled_up:
+        log.warning("the cap of %d tickets a day is reached: decisions wait until 00:00 UTC", limits.writes_per_day)
+    if admission.refusal is not None:
+        refused = {
+            one.id for update, carried in updates if update.ticket_id not in admission.tickets for one in carried
+        }
+        _give_up(parts, [one for one in decisions if one.id in refused], 0, admission.refusal)
+    return [one for one in updates if one[0].ticket_id in admission.tickets]
+
+
+def _tell_of_missing(parts: Parts, missing: Mapping[str, Counter[str]]) -> None:
+    """Labels whose option is gone are not written: say so in the log, and to doctor and metrics."""
+    for name, counts in missing.items():
+        labels = ", ".join(f"{label} ({count})" for label, count in counts.items())
+        log.error("%s: its field no longer offers %s: add the option, or an alias in presort.toml", name, labels)
+        taxonomy.count_gone(parts.store.redis, name, counts)
 
 
 def _settled(parts: Parts, decisions: Sequence[Decision], tickets: Mapping[int, Ticket]) -> list[Decision]:
@@ -215,13 +268,14 @@ def _confirm(parts: Parts, job: Job) -> None:
     tickets = parts.zendesk.show_many(sorted({one.ticket_id for one in updated}))
     classifiers = {one.name: one for one in parts.config.classifiers}
     results += [verdict(one, tickets.get(one.ticket_id), classifiers) for one in updated]
-    parts.store.finish(results)
+    _finish(parts, results)
     for one in again:
         _again(parts, one, errors.get(one.ticket_id) or "no result")
 
 
 def _poll(parts: Parts, job: Job) -> None:
-    parts.store.defer(messages.CONFIRM, [job.to_json()], delay_s=JOB_POLL_S, reason="bulk update under way")
+    delay_s = min(JOB_POLL_MAX_S, JOB_POLL_S * 2**job.attempts)
+    parts.store.defer(messages.CONFIRM, [job.to_json()], delay_s=delay_s, reason="bulk update under way")
 
 
 def _guarded(parts: Parts, decisions: Sequence[Decision], work: Callable[[], None]) -> None:
@@ -260,6 +314,13 @@ def _again(parts: Parts, decision: Decision, reason: str) -> None:
         return
     again = msgspec.structs.replace(decision, collisions=tries)
     _give_up(parts, [again], 1.0 if tries <= CONFLICTS_AT_ONCE + 1 else growing_delay(tries), reason)
+
+
+def _finish(parts: Parts, results: Sequence[Result]) -> None:
+    """Note what became of decisions; what is parked keeps its message, so that it can be sent again."""
+    parts.store.finish([one for one in results if one[1] != "parked"])
+    for reason in {reason for _, outcome, reason in results if outcome == "parked"}:
+        _park(parts, [one for one, outcome, its in results if (outcome, its) == ("parked", reason)], reason)
 
 
 def _park(parts: Parts, decisions: Sequence[Decision], reason: str) -> None:

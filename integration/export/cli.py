@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from integration import settings
 from integration.export.part import Part, PartError, opened
 from integration.export.reading import Patience, decide_labels, read_tickets
-from integration.export.rules import Wanted
+from integration.export.rules import CLOSED, SOLVED, Wanted
 from integration.export.writing import form_of, next_command, table, write
 from integration.settings import Classifier, Settings
 from integration.store import Store
@@ -44,7 +44,8 @@ def _named_well(_: click.Context, __: click.Parameter, path: Path) -> Path:
 @click.option("--classifier", "name", help="Whose field holds the labels; needed only where presort.toml has several.")
 @click.option("--since", type=DATE, help="Only tickets filed on this day (UTC) or later.")
 @click.option("--until", type=DATE, help="Only tickets filed before this day (UTC).")
-def tickets(*, file: Path, name: str | None, since: datetime | None, until: datetime | None) -> None:
+@click.option("--closed", is_flag=True, help="Only closed tickets, whose category is final; solved ones may reopen.")
+def tickets(*, file: Path, name: str | None, since: datetime | None, until: datetime | None, closed: bool) -> None:
     """Write the account's solved tickets and their categories to FILE, for `presort-model train`.
 
     FILE ends in .csv or .jsonl, and in .gz or .xz if it shall be compressed. Zendesk gives 10,000 tickets a minute, and
@@ -66,6 +67,7 @@ def tickets(*, file: Path, name: str | None, since: datetime | None, until: date
             own_user_id=PATIENCE.ask(zendesk.me),
             since=since.replace(tzinfo=UTC).timestamp() if since else 0.0,
             until=until.replace(tzinfo=UTC).timestamp() if until else float("inf"),
+            statuses=CLOSED if closed else SOLVED,
         )
         with opened(part_file, _asked(config, wanted)) as part:
             _read(zendesk, part, wanted)
@@ -109,7 +111,10 @@ def _asked(config: Settings, wanted: Wanted) -> str:
     """What a part file is of: for people to read, and for us to compare."""
     since = f", filed from {_day(wanted.since)} on" if wanted.since else ""
     until = f", filed before {_day(wanted.until)}" if wanted.until < float("inf") else ""
-    return f"field {wanted.classifier.field_id} of {config.zendesk.url or config.zendesk.subdomain}{since}{until}"
+    which = "" if "solved" in wanted.statuses else ", closed"
+    return (
+        f"field {wanted.classifier.field_id} of {config.zendesk.url or config.zendesk.subdomain}{which}{since}{until}"
+    )
 
 
 def _read(zendesk: Zendesk, part: Part, wanted: Wanted) -> None:

@@ -21,10 +21,10 @@ SCHEMA = """
     CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT);
     CREATE TABLE IF NOT EXISTS ticket (
         id INTEGER PRIMARY KEY, left_out TEXT,
-        created_at REAL, subject TEXT, description TEXT, label TEXT, by_bot INTEGER);
-    CREATE INDEX IF NOT EXISTS undecided ON ticket (id) WHERE left_out IS NULL AND by_bot IS NULL;
+        created_at REAL, subject TEXT, description TEXT, label TEXT, predicted TEXT, label_by TEXT);
+    CREATE INDEX IF NOT EXISTS undecided ON ticket (id) WHERE left_out IS NULL AND label_by IS NULL;
 """
-UNDECIDED = "FROM ticket WHERE left_out IS NULL AND by_bot IS NULL"
+UNDECIDED = "FROM ticket WHERE left_out IS NULL AND label_by IS NULL"
 
 
 class PartError(Exception):
@@ -37,7 +37,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         left_out: why no model should learn from it; then the rest stays empty.
         created_at: Unix seconds; None when Zendesk does not say.
-        by_bot: whether Presort's own write is what stands; None while that is not known.
+        predicted: what Presort had said; None when it had said nothing, or has no field to say it in.
+        label_by: who set the label (``zendesk.history.Setter``): "presort" when its own write is what stands; empty
+            when it cannot have been, and so nobody asked; None while that is to be asked.
     """
 
     id: int
@@ -46,7 +48,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     subject: str = ""
     description: str = ""
     label: Value | None = None
-    by_bot: bool | None = None
+    predicted: Value | None = None
+    label_by: str | None = None
 
 
 class Totals(NamedTuple):
@@ -81,12 +84,15 @@ class Part:
     def add(self, rows: Iterable[Row], cursor: str) -> None:
         """Keep a page and where the next one begins. A ticket that comes again has changed: it replaces what was."""
         values = (
-            (one.id, one.left_out, one.created_at, one.subject, one.description, _encoded(one.label), one.by_bot)
+            (
+                *(one.id, one.left_out, one.created_at, one.subject, one.description),
+                *(_encoded(one.label), _encoded(one.predicted), one.label_by),
+            )
             for one in rows
         )
         with self._database:
             self._database.execute("BEGIN")
-            self._database.executemany("INSERT OR REPLACE INTO ticket VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            self._database.executemany("INSERT OR REPLACE INTO ticket VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
             self._database.execute("INSERT OR REPLACE INTO state VALUES ('cursor', ?)", (cursor,))
 
     def undecided(self) -> int:
@@ -98,14 +104,15 @@ class Part:
         found = self._database.execute(f"SELECT id {UNDECIDED} LIMIT 1").fetchone()
         return None if found is None else int(found[0])
 
-    def decide(self, ticket_id: int, *, by_bot: bool) -> None:
-        """Note whether its label is Presort's."""
-        self._database.execute("UPDATE ticket SET by_bot = ? WHERE id = ?", (by_bot, ticket_id))
+    def decide(self, ticket_id: int, *, label_by: str) -> None:
+        """Note whose its label is."""
+        self._database.execute("UPDATE ticket SET label_by = ? WHERE id = ?", (label_by, ticket_id))
 
     def rows(self) -> Iterator[Row]:
         """The tickets to learn from, in the order of their ids."""
-        for ticket_id, created_at, subject, description, label, by_bot in self._database.execute(
-            "SELECT id, created_at, subject, description, label, by_bot FROM ticket WHERE left_out IS NULL ORDER BY id"
+        for ticket_id, created_at, subject, description, label, predicted, label_by in self._database.execute(
+            "SELECT id, created_at, subject, description, label, predicted, label_by FROM ticket "
+            "WHERE left_out IS NULL ORDER BY id"
         ):
             yield Row(
                 id=ticket_id,
@@ -113,13 +120,14 @@ class Part:
                 subject=subject,
                 description=description,
                 label=msgspec.json.decode(label, type=Value),
-                by_bot=bool(by_bot),
+                predicted=msgspec.json.decode(predicted, type=Value | None),
+                label_by=label_by,
             )
 
     def totals(self) -> Totals:
         """Count everything."""
         rows, by_bot = self._database.execute(
-            "SELECT count(*), count(nullif(by_bot, 0)) FROM ticket WHERE left_out IS NULL"
+            "SELECT count(*), count(*) FILTER (WHERE label_by = 'presort') FROM ticket WHERE left_out IS NULL"
         ).fetchone()
         labels = self._database.execute(
             "SELECT value, count(*) FROM ticket, json_each(label) WHERE left_out IS NULL GROUP BY 1 ORDER BY 2 DESC, 1"

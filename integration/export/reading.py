@@ -10,9 +10,10 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from integration.export.part import Part, Row
-from integration.export.rules import Wanted, is_presorts, label_of, may_be_presorts, reason_to_leave_out
+from integration.export.rules import Wanted, label_of, predicted_of, reason_to_leave_out
 from integration.zendesk.client import Audit, Ticket, Zendesk
 from integration.zendesk.errors import NoAccess, NotFound, RateLimited, TemporaryError, UnreadableError
+from integration.zendesk.history import carries_ours, set_by
 
 TRIES = 8
 """Failures in a row, over about a quarter of an hour, after which a person must look. Limits do not count."""
@@ -95,7 +96,9 @@ def decide_labels(zendesk: Zendesk, part: Part, wanted: Wanted, patience: Patien
     """
     while (ticket_id := part.next_undecided()) is not None:
         audits = patience.ask(partial(_audits, zendesk, ticket_id))
-        part.decide(ticket_id, by_bot=is_presorts(audits, wanted))
+        # Whatever stays unclear counts as Presort's: a person's label that is believed a little less costs little, a
+        # model that learns from its own mistakes costs more.
+        part.decide(ticket_id, label_by=set_by(audits, wanted.classifier, wanted.own_user_id) or "presort")
         yield
 
 
@@ -115,5 +118,6 @@ def _row(ticket: Ticket, wanted: Wanted) -> Row:
         subject=ticket.subject or "",
         description=ticket.description or "",
         label=label_of(ticket, wanted.classifier),
-        by_bot=None if may_be_presorts(ticket, wanted.classifier) else False,
+        predicted=predicted_of(ticket, wanted.classifier),
+        label_by=None if carries_ours(ticket, wanted.classifier) else "",
     )

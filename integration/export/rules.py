@@ -1,20 +1,15 @@
-"""Which tickets a model may learn from, and whose label each one has. Pure: no Zendesk, no files.
-
-Nothing in a ticket says who set a field; its audits do, at one request a ticket. Most tickets need none: whatever
-Presort writes, it writes together with its own text fields, so where those are empty it never was. Only tickets that
-carry one of them are asked about. Whatever stays unclear counts as Presort's: a person's label that is believed a
-little less costs little, a model that learns from its own mistakes costs more.
-"""
+"""Which tickets a model may learn from, and what label each one has. Pure: no Zendesk, no files."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import msgspec
 
 from integration.settings import Classifier
 from integration.zendesk.channels import STUB_CHANNELS
-from integration.zendesk.client import Audit, Ticket, Value
+from integration.zendesk.client import Ticket, Value
+
+CLOSED = frozenset({"closed"})
+SOLVED = CLOSED | {"solved"}
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,12 +19,14 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         classifier: the field whose values are the labels.
         own_user_id: the user Presort acts as; it files alerts, and its tickets are no customer's.
         since, until: when tickets were filed, Unix seconds, from and up to.
+        statuses: a ticket must have one of them: what is solved may still be reopened and sorted anew.
     """
 
     classifier: Classifier
     own_user_id: int
     since: float = 0.0
     until: float = float("inf")
+    statuses: frozenset[str] = SOLVED
 
 
 def label_of(ticket: Ticket, classifier: Classifier) -> Value | None:
@@ -50,28 +47,13 @@ def reason_to_leave_out(ticket: Ticket, wanted: Wanted) -> str | None:
         return "filed by Presort's own user"
     if ticket.channel in STUB_CHANNELS:
         return "messaging, not the customer's words"
-    if ticket.status not in {"solved", "closed"}:
-        return "not solved yet"
+    if ticket.status not in wanted.statuses:
+        return "not solved yet" if "solved" in wanted.statuses else "not closed yet"
     return None if label_of(ticket, wanted.classifier) else "no value in the field"
 
 
-def may_be_presorts(ticket: Ticket, classifier: Classifier) -> bool:
-    """Whether Presort may have written the label: one of its text fields is filled, or it was given none."""
-    fields = (classifier.prediction_field_id, classifier.confidence_field_id, classifier.model_field_id)
-    ours = [field for field in fields if field is not None]
-    return not ours or any(ticket.fields.get(field) not in (None, "") for field in ours)
-
-
-def is_presorts(audits: Iterable[Audit], wanted: Wanted) -> bool:
-    """Whether Presort's own write is what stands: nobody changed the field after it.
-
-    Args:
-        audits: the ticket's, oldest first.
-        wanted: the classifier and the user it acts as.
-    """
-    classifier = wanted.classifier
-    last = None
-    for audit in audits:
-        if classifier.field_id in audit.fields:
-            last = audit
-    return last is None or last.author_id == wanted.own_user_id or classifier.name in last.classifiers
+def predicted_of(ticket: Ticket, classifier: Classifier) -> Value | None:
+    """What Presort had predicted, as it stands in its text field: several labels as a list; None for nothing."""
+    text = str(ticket.fields.get(classifier.prediction_field_id or 0) or "")
+    several = text.split(", ")
+    return several if len(several) > 1 else text or None

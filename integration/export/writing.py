@@ -19,7 +19,7 @@ from integration.export.part import Row, Totals
 
 FORMS = (".csv", ".jsonl")
 COMPRESSED: Mapping[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
-COLUMNS = ("ticket_id", "created_at", "subject", "description", "label", "label_by_bot")
+COLUMNS = ("ticket_id", "created_at", "subject", "description", "label", "label_by_bot", "label_by", "predicted")
 
 SEPARATOR = " "
 """Between several labels in CSV: the one character that no tag has, since tags are separated by it themselves."""
@@ -78,8 +78,8 @@ def _write_csv(rows: Iterable[Row], file: TextIO) -> None:
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
     for row in map(_record, rows):
-        label = row["label"]
-        row["label"] = SEPARATOR.join(label) if isinstance(label, list) else label
+        for name in ("label", "predicted"):
+            row[name] = SEPARATOR.join(row[name]) if isinstance(row[name], list) else row[name]
         row["label_by_bot"] = str(row["label_by_bot"]).lower()
         writer.writerow(row)
 
@@ -90,7 +90,8 @@ def _write_json_lines(rows: Iterable[Row], file: TextIO) -> None:
 
 def _record(row: Row) -> dict[str, Any]:
     created_at = None if row.created_at is None else datetime.fromtimestamp(row.created_at, UTC).isoformat()
-    return dict(zip(COLUMNS, (row.id, created_at, row.subject, row.description, row.label, row.by_bot), strict=True))
+    label = (row.label, row.label_by == "presort", row.label_by or None, row.predicted)
+    return dict(zip(COLUMNS, (row.id, created_at, row.subject, row.description, *label), strict=True))
 
 
 def _writers(totals: Totals) -> list[tuple[str, int]]:

@@ -50,7 +50,10 @@ def create_app(config: settings.Settings | None = None) -> Flask:
     """
     config = config or settings.load()
     if not config.webhook_secrets:
-        raise settings.SettingsError("PRESORT_WEBHOOK_SECRETS is empty: put the webhook's signing secret there")
+        raise settings.SettingsError(
+            "PRESORT_WEBHOOK_SECRETS is not set: put the webhook's signing secret, which `presort install` shows, "
+            "there (or in a file that PRESORT_WEBHOOK_SECRETS_FILE names)"
+        )
     if signature.PUBLIC_TEST_SECRET in config.webhook_secrets and config.zendesk.url is None:
         raise settings.SettingsError(
             "PRESORT_WEBHOOK_SECRETS holds Zendesk's public test secret, with which anyone can sign: "
@@ -66,7 +69,7 @@ def create_app(config: settings.Settings | None = None) -> Flask:
     return app
 
 
-@routes.post("/webhooks/zendesk")
+@routes.post(settings.WEBHOOK_PATH)
 def zendesk_webhook() -> tuple[Response, int]:
     """Take a delivery: 200 when it is published, known or of no interest; 503 when it must come again."""
     began = time.perf_counter()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from flask import Blueprint, Response, current_app, jsonify
 from redis.exceptions import RedisError
 
+from integration.controls import Controls
+from integration.settings import Zendesk
 from integration.store import Store
 
 routes = Blueprint("health", __name__)
@@ -30,6 +33,7 @@ def readyz() -> tuple[Response, int]:
         "redis": lambda: f"version {store.redis.info('server')['redis_version']}",
         "queue": lambda: ", ".join(f"{name} {depth}" for name, depth in store.depths().items()),
         "workers": lambda: _workers(store),
+        "writes": lambda: _writes(store, receiver.config.zendesk),
         "models": lambda: _models(store, [one.name for one in receiver.config.classifiers]),
     }
     ok: dict[str, str] = {}
@@ -49,6 +53,13 @@ def _workers(store: Store) -> str:
     if not workers:
         raise LookupError("none was heard of in 30 s: tickets wait in the queue until one starts")
     return ", ".join(workers)
+
+
+def _writes(store: Store, limits: Zendesk) -> str:
+    refusal = Controls(store.redis).refusal(limits, time.time())
+    if refusal is not None:
+        raise LookupError(f"{refusal}; decisions are kept, and `presort status` says more")
+    return "on"
 
 
 def _models(store: Store, classifiers: list[str]) -> str:

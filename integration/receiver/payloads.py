@@ -13,8 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from integration.messages import NewTicket
-
-TICKET_CREATED = "zen:event-type:ticket.created"
+from integration.zendesk.webhooks import TICKET_CREATED
 
 TEXT_CHARS = 20_000
 """Characters of subject and of description that travel: more than any model reads, and it bounds the queue."""
@@ -40,6 +39,8 @@ class _Detail(msgspec.Struct):
     description: str | None = None
     created_at: str | None = None
     actor_id: str | int | None = None
+    requester_id: str | int | None = None
+    brand_id: str | int | None = None
     via: _Via | None = None
 
 
@@ -121,6 +122,8 @@ def _from_event(document: dict[str, Any], received_at: float) -> tuple[str, NewT
         created_at=_unix_time(detail.created_at),
         channel=detail.via.channel if detail.via else None,
         actor_id=_number(detail.actor_id, "detail.actor_id") if detail.actor_id else None,
+        requester_id=_number(detail.requester_id, "detail.requester_id") if detail.requester_id else None,
+        brand_id=_number(detail.brand_id, "detail.brand_id") if detail.brand_id else None,
     )
 
 

@@ -47,6 +47,7 @@ class Account:
         self.requests_left = Window(config.requests_per_minute)
         self.updates_left = Window(config.updates_per_minute)
         self.exports_left = Window(config.exports_per_minute)
+        self.searches_left = Window(config.searches_per_minute)
         self.ticket_updates_left: dict[tuple[int, int], Window] = {}
 
         self.counts: Counter[str] = Counter()

@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from integration.simulator import desk, pages
-from integration.simulator.api import export, fields, gate, oauth, tickets, triggers, users, webhooks
+from integration.simulator.api import export, fields, gate, oauth, search, tickets, triggers, users, webhooks
 from integration.simulator.config import SimulatorConfig
 from integration.simulator.errors import ApiError
 from integration.simulator.simulation import EXTENSION, Simulation
@@ -42,7 +42,7 @@ def create_app(config: SimulatorConfig | None = None, clock: Callable[[], float]
     api = Blueprint("api", __name__, url_prefix="/api/v2")
     api.before_request(gate.enter)
     api.after_request(gate.leave)
-    for room in (tickets, export, fields, users, webhooks, triggers):
+    for room in (tickets, export, search, fields, users, webhooks, triggers):
         api.register_blueprint(room.routes)
     for routes in (api, oauth.routes, desk.routes, pages.routes):
         app.register_blueprint(routes)

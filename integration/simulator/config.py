@@ -19,10 +19,13 @@ class SimulatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     Attributes:
         account_id: as it stands in event payloads.
         client_id, client_secret: the OAuth client that may ask for tokens.
-        api_token: accepted as ``agent@example.com/token:<api_token>``; empty refuses basic authentication, as
-            accounts do once API tokens have ended.
+        api_token: accepted as ``<a user's e-mail>/token:<api_token>``; empty refuses basic authentication, as accounts
+            do once API tokens have ended.
         webhook_url: where a webhook subscribed to ``ticket.created`` points from the start; empty makes none.
         webhook_secret: that webhook's signing secret; webhooks made later get random ones.
+        tests_signed_publicly: whether a test of a saved webhook is signed with Zendesk's public test secret rather than
+            the webhook's own; Zendesk documents the former for webhooks that are not saved yet, and says nothing of
+            saved ones.
         category_kind: whether the category field is a drop-down (``tagger``) or a ``multiselect``.
         options: its options as (tag, name).
         category_field_id, predicted_field_id, confidence_field_id, model_field_id: ids of the four seeded fields.
@@ -31,6 +34,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         updates_per_minute: ticket updates of the whole account (20 on trials, 300 with the High Volume add-on).
         updates_per_ticket: in ten minutes, for one user and ticket.
         exports_per_minute: requests for the incremental export.
+        searches_per_minute: requests for the search export.
         update_many_counts_tickets: whether ``update_many`` takes one of ``updates_per_minute`` for each ticket
             rather than one in all; Zendesk does not say.
         job_time_s: from ``queued`` to ``completed``; half of it passes before ``working``.
@@ -48,6 +52,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     webhook_url: str = ""
     webhook_secret: str = PUBLIC_TEST_SECRET
+    tests_signed_publicly: bool = False
 
     category_kind: Literal["tagger", "multiselect"] = "tagger"
     options: tuple[tuple[str, str], ...] = (
@@ -70,6 +75,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     updates_per_minute: Count = 100
     updates_per_ticket: Count = 30
     exports_per_minute: Count = 10
+    searches_per_minute: Count = 100
     update_many_counts_tickets: bool = False
     job_time_s: Seconds = 1.0
     max_jobs: Count = 30

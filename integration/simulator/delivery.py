@@ -14,7 +14,7 @@ import requests
 
 from integration.simulator.account import Account
 from integration.simulator.faults import Faults
-from integration.simulator.records import Ticket, Webhook
+from integration.simulator.records import Invocation, Ticket, Webhook
 from integration.simulator.scheduler import Scheduler
 from integration.simulator.wire import iso
 from integration.zendesk.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 MAX_RETRIES = {409: 3, 429: 3, 503: 3}
 """By status; every other answer is final, a 500 too."""
 MAX_TIMEOUT_RETRIES = 5
+KEPT_INVOCATIONS = 1_000
+"""Of each webhook; the real one keeps those of the last days."""
 MAX_RETRY_AFTER_S = 60.0
 """A 429 or 503 is retried only with a ``Retry-After`` below this."""
 
@@ -104,7 +106,7 @@ class Courier:
             answer = session.post(
                 delivery.webhook.endpoint,
                 data=delivery.body,
-                headers=_headers(delivery),
+                headers=_headers(account, delivery.webhook, delivery.body, delivery.invocation_id),
                 timeout=config.delivery_timeout_s,
                 allow_redirects=False,
             )
@@ -114,6 +116,7 @@ class Courier:
             status, pause = answer.status_code, _pause(answer, config.delivery_retry_s)
         with account.lock:
             ledger.last_status = status
+            _remember(delivery.webhook, Invocation(delivery.invocation_id, status, account.now()))
             if status in range(200, 300) and not ledger.delivered:
                 ledger.delivered = True
                 account.counts["delivered"] += 1
@@ -122,16 +125,35 @@ class Courier:
             self._later(pause, replace(delivery, retries=delivery.retries + 1))
 
 
-def _headers(delivery: Delivery) -> dict[str, str]:
+def deliver_test(account: Account, webhook: Webhook, body: bytes) -> requests.Response:
+    """Send a test at once and once, and return the answer; it counts as no invocation.
+
+    Raises:
+        requests.RequestException: nothing answers.
+    """
+    headers = _headers(account, webhook, body, uuid.uuid4().hex)
+    with requests.Session() as session:
+        session.trust_env = False
+        timeout_s = account.config.delivery_timeout_s
+        return session.post(webhook.endpoint, data=body, headers=headers, timeout=timeout_s, allow_redirects=False)
+
+
+def _remember(webhook: Webhook, invocation: Invocation) -> None:
+    webhook.invocations[invocation.id] = invocation
+    while len(webhook.invocations) > KEPT_INVOCATIONS:
+        del webhook.invocations[next(iter(webhook.invocations))]
+
+
+def _headers(account: Account, webhook: Webhook, body: bytes, invocation_id: str) -> dict[str, str]:
     """Signed anew for each attempt, with the secret as it is now."""
-    timestamp = iso(delivery.account.now())
+    timestamp = iso(account.now())
     return {
         "Content-Type": "application/json; charset=utf-8",
         "User-Agent": "Zendesk Webhook",
-        "X-Zendesk-Account-Id": str(delivery.account.config.account_id),
-        "X-Zendesk-Webhook-Id": delivery.webhook.id,
-        "X-Zendesk-Webhook-Invocation-Id": delivery.invocation_id,
-        SIGNATURE_HEADER: sign(delivery.webhook.secret, timestamp, delivery.body),
+        "X-Zendesk-Account-Id": str(account.config.account_id),
+        "X-Zendesk-Webhook-Id": webhook.id,
+        "X-Zendesk-Webhook-Invocation-Id": invocation_id,
+        SIGNATURE_HEADER: sign(webhook.secret, timestamp, body),
         TIMESTAMP_HEADER: timestamp,
     }
 

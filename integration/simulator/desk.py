@@ -14,7 +14,7 @@ from integration.simulator.errors import ApiError, invalid, not_found
 from integration.simulator.faults import Faults
 from integration.simulator.records import CHOICE_KINDS, Json, Value
 from integration.simulator.simulation import Simulation, simulation
-from integration.simulator.tickets import as_tags, delete_ticket
+from integration.simulator.tickets import as_tags, delete_ticket, pull_trigger
 
 routes = Blueprint("desk", __name__, url_prefix="/simulator")
 
@@ -29,6 +29,7 @@ class NewTicket(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     description: Annotated[str, msgspec.Meta(min_length=1)]
     channel: str = "web"
     fields: dict[str, Value] = {}
+    brand_id: int | None = None
 
 
 class NewTickets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,6 +74,16 @@ def act_as_agent(ticket_id: int) -> Json:
         values = _values(account, msgspec.convert(request.get_json(), dict[str, Value]))
         account.updates_left.take(account.now())
         running.update(ticket_id, {"custom_fields": values}, actor_id=AGENT.id, channel="web")
+        return {"ticket": figures.ticket_detail(account, account.ticket(ticket_id))}
+
+
+@routes.post("/tickets/<int:ticket_id>/trigger")
+def act_as_trigger(ticket_id: int) -> Json:
+    """Set fields, given by title, the way a trigger does after the latest update."""
+    account = simulation().account
+    with account.lock:
+        values = _values(account, msgspec.convert(request.get_json(), dict[str, Value]))
+        pull_trigger(account, account.ticket(ticket_id), {"custom_fields": values})
         return {"ticket": figures.ticket_detail(account, account.ticket(ticket_id))}
 
 
@@ -126,6 +137,8 @@ def refuse(error: msgspec.ValidationError) -> tuple[Json, int]:
 def _create(running: Simulation, new: NewTicket) -> int:
     with running.account.lock:
         attributes: Json = {"subject": new.subject, "description": new.description}
+        if new.brand_id is not None:
+            attributes["brand_id"] = new.brand_id
         attributes["custom_fields"] = _values(running.account, new.fields)
         return running.create(attributes, actor_id=CUSTOMER.id, channel=new.channel).id
 

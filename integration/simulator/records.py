@@ -49,6 +49,7 @@ class Field:
     created_at: float
     updated_at: float
     description: str = ""
+    agent_description: str = ""
     active: bool = True
     options: list[Option] = field(default_factory=list)
 
@@ -131,6 +132,15 @@ class Ticket:
 
 
 @dataclass(slots=True)
+class Invocation:
+    """One delivery with its repetitions; ``status_code`` is the latest answer's, None without one."""
+
+    id: str
+    status_code: int | None
+    completed_at: float
+
+
+@dataclass(slots=True)
 class Webhook:
     """Where events go."""
 
@@ -142,6 +152,8 @@ class Webhook:
     created_at: float
     updated_at: float
     status: str = "active"
+    description: str = ""
+    invocations: dict[str, Invocation] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -156,6 +168,7 @@ class Trigger:
     created_at: float
     updated_at: float
     active: bool = True
+    description: str = ""
 
 
 @dataclass(slots=True)

@@ -73,18 +73,7 @@ def update_ticket(account: Account, ticket: Ticket, attributes: Json, *, actor_i
     if attributes.get("safe_update"):
         _check_stamp(account, ticket, attributes.get("updated_stamp"))
     before = _snapshot(account, ticket)
-    events = _apply(account, ticket, attributes, actor_id)
-    events += [
-        {
-            "id": next(account.numbers),
-            "type": "Change",
-            "field_name": name,
-            "value": value,
-            "previous_value": before[name],
-        }
-        for name, value in _snapshot(account, ticket).items()
-        if value != before[name]
-    ]
+    events = _apply(account, ticket, attributes, actor_id) + _changes(account, ticket, before)
     audit = _record(account, ticket, events, attributes.get("metadata"), actor_id=actor_id, channel=channel)
     if actor_id == INTEGRATION.id:
         account.counts["updates"] += 1
@@ -93,6 +82,15 @@ def update_ticket(account: Account, ticket: Ticket, attributes: Json, *, actor_i
             if (seconds := ticket.ledger.seconds()) is not None:
                 account.latencies.append(seconds)
     return audit
+
+
+def pull_trigger(account: Account, ticket: Ticket, attributes: Json) -> None:
+    """What a trigger's action does: its changes stand in the audit of the update that set it off."""
+    before = _snapshot(account, ticket)
+    _apply(account, ticket, attributes, INTEGRATION.id)
+    via = {"channel": "rule", "source": {"from": {}, "to": {}, "rel": "trigger"}}
+    ticket.audits[-1].events += [event | {"via": via} for event in _changes(account, ticket, before)]
+    account.changed(ticket)
 
 
 def delete_ticket(account: Account, ticket: Ticket) -> None:
@@ -165,6 +163,21 @@ def _snapshot(account: Account, ticket: Ticket) -> Json:
     """What audits compare: attributes by name, custom fields by id."""
     fields = {str(field.id): ticket.fields.get(field.id) for field in account.custom_fields()}
     return {name: getattr(ticket, name) for name in PLAIN.values()} | {"tags": list(ticket.tags)} | fields
+
+
+def _changes(account: Account, ticket: Ticket, before: Json) -> list[Json]:
+    """Audit events for what differs from an earlier snapshot."""
+    return [
+        {
+            "id": next(account.numbers),
+            "type": "Change",
+            "field_name": name,
+            "value": value,
+            "previous_value": before[name],
+        }
+        for name, value in _snapshot(account, ticket).items()
+        if value != before[name]
+    ]
 
 
 def _record(

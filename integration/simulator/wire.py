@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from integration.simulator.account import Account
-from integration.simulator.records import Audit, Comment, Field, Job, Json, Option, Ticket, Trigger, User, Webhook
+from integration.simulator.records import (
+    Audit,
+    Comment,
+    Field,
+    Invocation,
+    Job,
+    Json,
+    Option,
+    Ticket,
+    Trigger,
+    User,
+    Webhook,
+)
 
 
 def iso(when: float) -> str:
@@ -79,6 +91,7 @@ def field_json(field: Field, host: str) -> Json:
         "title": field.title,
         "raw_title": field.title,
         "description": field.description,
+        "agent_description": field.agent_description,
         "active": field.active,
         "removable": field.custom,
         "created_at": iso(field.created_at),
@@ -110,6 +123,7 @@ def webhook_json(webhook: Webhook) -> Json:
     return {
         "id": webhook.id,
         "name": webhook.name,
+        "description": webhook.description,
         "status": webhook.status,
         "endpoint": webhook.endpoint,
         "http_method": "POST",
@@ -120,11 +134,23 @@ def webhook_json(webhook: Webhook) -> Json:
     }
 
 
+def invocation_json(invocation: Invocation) -> Json:
+    """A delivery; ``status_code`` is 0 when nothing answered."""
+    answered = invocation.status_code or 0
+    return {
+        "id": invocation.id,
+        "latest_completed_at": iso(invocation.completed_at),
+        "status": "success" if answered in range(200, 300) else "failed",
+        "status_code": answered,
+    }
+
+
 def trigger_json(trigger: Trigger) -> Json:
     """A trigger with its one condition and its one action."""
     return {
         "id": trigger.id,
         "title": trigger.title,
+        "description": trigger.description,
         "active": trigger.active,
         "conditions": {
             "all": [{"field": "update_type", "operator": "is", "value": trigger.update_type}],

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
 import requests
-from zenpy import Zenpy
 from zenpy.lib.api_objects import Ticket as ZenpyTicket
-from zenpy.lib.exception import APIException, ZenpyException
 
 from integration import settings
 from integration.store import Store
-from integration.zendesk.errors import (
-    Conflict,
-    NotFound,
-    PermanentError,
-    RateLimited,
-    TemporaryError,
-    UnreadableError,
-    ZendeskError,
-)
-from integration.zendesk.session import OAuthSession
+from integration.zendesk.errors import NotFound, PermanentError, UnreadableError
+from integration.zendesk.transport import connect, member, translated
 
 BULK = 100
 """Most tickets one request may read or update."""
 
+FOUND = 1_000
+"""Tickets on a page of a search, the most that Zendesk gives."""
+
+MESSAGES = 30
+"""Comments looked at for a customer's first words."""
+
 FIELD_LIFE_S = 300
 """How long a field's type and options are believed before they are read again."""
-
-ACCESS_S = 60.0
-"""How often a closed door is tried."""
-
-# At DEBUG zenpy logs requests and answers whole, ticket text included.
-logging.getLogger("zenpy").setLevel(logging.INFO)
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +37,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
         updated_stamp: ``updated_at`` as Zendesk wrote it, for a safe update.
         fields: custom field id to value; an empty field is None.
         created_at, updated_at: Unix seconds, to a second; None when Zendesk does not say.
+        brand_id: None when Zendesk does not say.
     """
 
     id: int
@@ -59,6 +49,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None
     channel: str | None
     submitter_id: int | None
+    requester_id: int | None = None
+    brand_id: int | None = None
     fields: dict[int, Any]
 
 
@@ -99,17 +91,54 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     last: bool
 
 
+class Found(NamedTuple):
+    """A page of a search.
+
+    Attributes:
+        cursor: asks for the next page, within an hour; None after the last one.
+    """
+
+    tickets: list[Ticket]
+    cursor: str | None
+
+
+class Change(NamedTuple):
+    """What an update made of a custom field, and whether a trigger did that on its own account."""
+
+    value: Any
+    by_rule: bool = False
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision of Presort's as it stands in the audit of its write; see ``messages.Decision``."""
+
+    model: str = ""
+    action: str = ""
+    answers: tuple[str, ...] = ()
+    threshold: float | None = None
+    top: tuple[tuple[str, float], ...] = ()
+    backfill: bool = False
+
+    @property
+    def sure(self) -> bool:
+        """Whether its answers had reached their thresholds."""
+        best = max((probability for value, probability in self.top if value in self.answers), default=0.0)
+        return self.threshold is not None and best >= self.threshold
+
+
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """One update in a ticket's history.
 
     Attributes:
+        channel: it came through, such as ``web``, ``api`` or ``rule``.
         fields: the custom fields that it set or changed.
-        classifiers: those of Presort's whose decision it carried out.
+        decisions: those of Presort's that it carried out, by classifier.
     """
 
     author_id: int | None
-    fields: frozenset[int]
-    classifiers: frozenset[str]
+    channel: str | None = None
+    fields: dict[int, Change] = {}
+    decisions: dict[str, Decided] = {}
 
 
 class ChoiceField(NamedTuple):
@@ -126,18 +155,13 @@ class Zendesk:
         """Connects with the first call."""
         self._config = config
         self._choice_fields: dict[int, tuple[float, ChoiceField]] = {}
-        self._zenpy = Zenpy(
-            subdomain=config.subdomain,
-            session=OAuthSession(config, client_secret, store),
-            timeout=config.timeout_s,
-            disable_cache=True,
-        )
+        self._zenpy = connect(config, client_secret, store)
 
     def show_many(self, ids: Sequence[int]) -> dict[int, Ticket]:
         """Up to 100 tickets by id; deleted and unknown ones are absent."""
         if not ids:
             return {}
-        with _translated():
+        with translated():
             return {one.id: _ticket(one) for one in self._zenpy.tickets(ids=list(ids))}
 
     def update(self, update: Update) -> Ticket:
@@ -147,12 +171,12 @@ class Zendesk:
             Conflict: it changed since it was read.
             NotFound: it was deleted.
         """
-        with _translated():
+        with translated():
             return _ticket(self._zenpy.tickets.update(_payload(update)).ticket)
 
     def update_many(self, updates: Sequence[Update]) -> str:
         """Update up to 100 tickets in one request; returns the id of the job that does it."""
-        with _translated():
+        with translated():
             return str(self._zenpy.tickets.update([_payload(update) for update in updates]).id)
 
     def job(self, job_id: str) -> list[JobResult] | None:
@@ -161,13 +185,13 @@ class Zendesk:
         Raises:
             UnreadableError: the job as a whole failed or was killed, or its results are of no form.
         """
-        with _translated():
+        with translated():
             status = self._zenpy.job_status(id=job_id)
         if status.status in ("queued", "working"):
             return None
         if status.status != "completed":
             raise UnreadableError(f"Zendesk's job {job_id} {status.status}")
-        with _translated():
+        with translated():
             return [_job_result(row) for row in status.results or []]
 
     def choice_field(self, field_id: int) -> ChoiceField:
@@ -179,9 +203,11 @@ class Zendesk:
         read_at, choices = self._choice_fields.get(field_id, (float("-inf"), None))
         if choices is None or time.monotonic() - read_at > FIELD_LIFE_S:
             try:
-                with _translated():
+                with translated():
                     field = self._zenpy.ticket_fields(id=field_id)
-                    options = frozenset(_get(option, "value") for option in _get(field, "custom_field_options") or [])
+                    options = frozenset(
+                        member(option, "value") for option in member(field, "custom_field_options") or []
+                    )
             except NotFound:
                 raise PermanentError(f"field {field_id} does not exist: check field_id in presort.toml") from None
             if field.type not in ("tagger", "multiselect"):
@@ -193,17 +219,18 @@ class Zendesk:
             self._choice_fields[field_id] = (time.monotonic(), choices)
         return choices
 
-    def export(self, place: str | int) -> Page:
-        """A thousand tickets in the order of their latest change; deleted ones too, and some more than once.
+    def export(self, place: str | int, per_page: int = 1000) -> Page:
+        """Up to a thousand tickets in the order of their latest change; deleted ones too, and some more than once.
 
         Zendesk leaves out what changed in the last minute, and allows ten of these requests a minute.
 
         Args:
             place: the cursor of the page before, or the Unix time to begin at.
+            per_page: tickets on it.
         """
         start = {"cursor": place} if isinstance(place, str) else {"start_time": place}
-        with _translated():
-            page = self._zenpy.tickets.incremental(**start)
+        with translated():
+            page = self._zenpy.tickets.incremental(**start, per_page=per_page)
             if page.after_cursor is None:
                 raise UnreadableError("Zendesk's page of the export has no cursor")
             # Its `values` are this page's; iterating it would ask for the next ones, out of our sight.
@@ -213,19 +240,60 @@ class Zendesk:
                 last=bool(page.end_of_stream),
             )
 
+    def search(self, query: str, cursor: str | None = None) -> Found:
+        """A thousand tickets in the order they were filed; Zendesk allows a hundred of these requests a minute.
+
+        Args:
+            query: in Zendesk's search syntax, without a type.
+            cursor: of the page before.
+        """
+        # Not by zenpy's own method: it writes the type into the query as well, which Zendesk refuses here.
+        where = f"https://{self._config.subdomain}.zendesk.com/api/v2/search/export.json"
+        asked = {"query": query, "filter[type]": "ticket", "page[size]": str(FOUND)}
+        with translated():
+            session: requests.Session = self._zenpy.search_export.session
+            answer = session.get(
+                where,
+                params=asked if cursor is None else asked | {"page[after]": cursor},
+                timeout=self._config.timeout_s,
+            )
+            answer.raise_for_status()
+            page = answer.json()
+            more = page["meta"]["has_more"]
+            return Found(
+                tickets=[_ticket(ZenpyTicket(**row)) for row in page["results"]],
+                cursor=str(page["meta"]["after_cursor"]) if more else None,
+            )
+
+    def messages(self, ticket_id: int, requester_id: int | None) -> str | None:
+        """What the customer wrote after the description, oldest first; None when that is nothing.
+
+        Args:
+            ticket_id: of messaging, whose description is not the customer's.
+            requester_id: the customer; None takes whoever stands behind the description for it.
+
+        Raises:
+            NotFound: it was deleted.
+        """
+        with translated():
+            comments = list(islice(self._zenpy.tickets.comments(ticket_id), MESSAGES))
+            customer = requester_id or (comments[0].author_id if comments else None)
+            texts = [member(one, "plain_body") or one.body for one in comments[1:] if one.author_id == customer]
+            return _readable("\n".join(text for text in texts if text and text.strip())) or None
+
     def audits(self, ticket_id: int) -> list[Audit]:
         """A ticket's history, oldest first; Zendesk allows 500 of these requests a minute.
 
         Raises:
             NotFound: it was deleted.
         """
-        with _translated():
+        with translated():
             found = sorted(self._zenpy.tickets.audits(ticket_id), key=lambda one: (str(one.created_at), one.id))
             return [_audit(one) for one in found]
 
     def me(self) -> int:
         """The id of the user Presort acts as."""
-        with _translated():
+        with translated():
             return int(self._zenpy.users.me().id)
 
     def ticket_url(self, ticket_id: int) -> str:
@@ -233,51 +301,6 @@ class Zendesk:
         if self._config.url:
             return f"{self._config.url}/tickets/{ticket_id}"
         return f"https://{self._config.subdomain}.zendesk.com/agent/tickets/{ticket_id}"
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Everything zenpy and requests raise, as one of our own errors; ticket text stays out of the message."""
-    try:
-        yield
-    except ZendeskError:
-        raise
-    except (requests.RequestException, APIException) as error:
-        response = getattr(error, "response", None)
-        if response is None:
-            raise TemporaryError(f"Zendesk cannot be reached: {type(error).__name__}") from error
-        raise _from_status(response) from error
-    except (ZenpyException, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise UnreadableError(f"Zendesk's answer could not be read: {type(error).__name__}") from error
-
-
-def _from_status(response: requests.Response) -> ZendeskError:
-    status, code = response.status_code, _error_code(response)
-    if code == "TooManyJobs":
-        return RateLimited("30 bulk jobs are running already (TooManyJobs)", 5.0)
-    if status >= 500 or status == 408:
-        return TemporaryError(f"Zendesk answered {status}")
-    known = {
-        401: PermanentError("Zendesk refused a token it has just given (401): is the OAuth client still enabled?"),
-        403: PermanentError(
-            "Zendesk forbids it (403): Presort's user needs the right to edit tickets, and to export them the role of "
-            "an admin; scope read write"
-        ),
-        404: NotFound(f"Zendesk has no such thing: {code}"),
-        409: Conflict(f"the ticket changed meanwhile: {code}"),
-    }
-    return known.get(status) or PermanentError(f"Zendesk refused the request: {status} {code}")
-
-
-def _error_code(response: requests.Response) -> str:
-    """The short code only: descriptions may quote what was sent."""
-    try:
-        answer = response.json()
-    except (ValueError, RecursionError):
-        return ""
-    code = answer.get("error") if isinstance(answer, dict) else None
-    title = code.get("title") if isinstance(code, dict) else code
-    return title[:80] if isinstance(title, str) else ""
 
 
 def _payload(update: Update) -> ZenpyTicket:
@@ -300,30 +323,46 @@ def _ticket(raw: Any) -> Ticket:  # noqa: ANN401 - zenpy's objects have no types
         updated_at=_unix_time(raw.updated_at),
         subject=_readable(raw.subject),
         description=_readable(raw.description),
-        channel=_get(via, "channel") if via else None,
+        channel=member(via, "channel") if via else None,
         submitter_id=raw.submitter_id,
-        fields={int(_get(field, "id")): _get(field, "value") for field in raw.custom_fields or []},
+        requester_id=raw.requester_id,
+        brand_id=raw.brand_id,
+        fields={int(member(field, "id")): member(field, "value") for field in raw.custom_fields or []},
     )
 
 
 def _audit(raw: Any) -> Audit:  # noqa: ANN401 - zenpy's objects have no types
-    names = (str(_get(event, "field_name")) for event in raw.events or [])
-    presort = _get(_get(raw.metadata, "custom"), "presort") or {}
+    presort = member(member(raw.metadata, "custom"), "presort") or {}
+    changes = {str(member(event, "field_name")): event for event in raw.events or []}
     return Audit(
         author_id=raw.author_id,
-        fields=frozenset(int(name) for name in names if name.isdecimal()),  # the others are Zendesk's own: "status"
-        classifiers=frozenset(presort),
+        channel=_channel(raw),
+        fields={
+            int(name): Change(member(event, "value"), _channel(event) == "rule")
+            for name, event in changes.items()
+            if name.isdecimal()  # the others are Zendesk's own: "status"
+        },
+        decisions={str(name): _decided(one) for name, one in dict(presort).items()},
     )
 
 
+def _decided(raw: object) -> Decided:
+    """Anyone with rights to the ticket may have written it: what is of no form says nothing."""
+    try:
+        return msgspec.convert(raw, Decided, from_attributes=True)
+    except msgspec.ValidationError:
+        return Decided()
+
+
+def _channel(holder: Any) -> str | None:  # noqa: ANN401 - zenpy's objects have no types
+    via = member(holder, "via")
+    return member(via, "channel") if via else None
+
+
 def _job_result(row: Any) -> JobResult:  # noqa: ANN401 - zenpy's objects have no types
-    error = _get(row, "error")
-    failed = error is not None or _get(row, "success") is False
-    return JobResult(ticket_id=int(_get(row, "id")), error=str(error or "failed") if failed else None)
-
-
-def _get(holder: Any, name: str) -> Any:  # noqa: ANN401 - zenpy gives dicts in some places and objects in others
-    return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
+    error = member(row, "error")
+    failed = error is not None or member(row, "success") is False
+    return JobResult(ticket_id=int(member(row, "id")), error=str(error or "failed") if failed else None)
 
 
 def _unix_time(stamp: object) -> float | None:

@@ -19,8 +19,8 @@ class TemporaryError(ZendeskError):
         self.retry_after = retry_after
 
 
-class NoAccess(TemporaryError):  # noqa: N818 - the state, as HTTP 401 and 403 name it
-    """The account does not let us in: no ticket's fault, so everything waits until a person has mended that."""
+class NoAccess(TemporaryError):  # noqa: N818 - the state, as HTTP 401 names it
+    """The account does not let us in (no token, or 401): no ticket's fault, all wait until a person has mended that."""
 
 
 class RateLimited(TemporaryError):  # noqa: N818 - the state, as HTTP 429 names it

@@ -1,14 +1,15 @@
-"""An HTTP session for zenpy: OAuth client credentials, no sleeping on 429, a local Zendesk when asked for."""
+"""An HTTP session for zenpy: a way in, no sleeping on 429, a local Zendesk when asked for."""
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
+from requests.auth import AuthBase, HTTPBasicAuth
 
 from integration import settings
 from integration.store import Store
@@ -17,8 +18,19 @@ from integration.zendesk.errors import NoAccess, RateLimited, TemporaryError
 TOKEN_LIFE_S = 30 * 60
 """Asked for and assumed: Zendesk's answer may leave ``expires_in`` out. It allows 5 minutes to 48 hours."""
 
+ACCESS_S = 60.0
+"""How often a closed door is tried."""
 
-class OAuthSession(requests.Session):
+LEGACY_WARNING = (
+    "a legacy API token opens the account: Zendesk stops all of them on 2027-04-30 and has made none since 2026-10-27, "
+    "so a lost one cannot be replaced. Make a confidential OAuth client and set client_id instead of email in "
+    "presort.toml"
+)
+
+log = logging.getLogger("presort.zendesk")
+
+
+class AuthorizedSession(requests.Session):
     """A session that zenpy takes as already authorised."""
 
     authorized = True
@@ -26,8 +38,11 @@ class OAuthSession(requests.Session):
     def __init__(self, config: settings.Zendesk, client_secret: str, store: Store) -> None:
         """Without retries of its own: zenpy's would make one silent server cost four timeouts."""
         super().__init__()
-        base = config.url or f"https://{config.subdomain}.zendesk.com"
-        self.auth = _ClientCredentials(base, config, client_secret, store)
+        if config.email is not None:
+            log.warning(LEGACY_WARNING)
+            self.auth = HTTPBasicAuth(f"{config.email}/token", client_secret)
+        else:
+            self.auth = _ClientCredentials(config, client_secret, store)
         self.headers["User-Agent"] = "Presort"
         self.mount("https://", LocalAdapter(config.url) if config.url else HTTPAdapter())
         self.hooks["response"].append(_raise_rate_limited)
@@ -39,18 +54,21 @@ class _ClientCredentials(AuthBase):
     There is no refresh token: a token that ran out is minted again, once a request.
     """
 
-    def __init__(self, base: str, config: settings.Zendesk, client_secret: str, store: Store) -> None:
-        self._base, self._config, self._secret, self._store = base, config, client_secret, store
+    def __init__(self, config: settings.Zendesk, client_secret: str, store: Store) -> None:
+        self._config, self._client_id = config, str(config.client_id)
+        self._secret, self._store = client_secret, store
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._store.token(self._config.client_id) or self._mint()}"
+        request.headers["Authorization"] = f"Bearer {self._store.token(self._client_id) or self._mint()}"
         request.register_hook("response", self._renew)  # type: ignore[no-untyped-call]  # types-requests leaves it so
         return request
 
     def _renew(self, response: requests.Response, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' own
-        if response.status_code != 401 or response.request.headers.get("X-Presort-Renewed"):
+        sent = response.request.headers
+        # Without our token: a redirect led to another host, which is not to get a new one.
+        if response.status_code != 401 or "X-Presort-Renewed" in sent or "Authorization" not in sent:
             return response
-        self._store.drop_token(self._config.client_id)
+        self._store.drop_token(self._client_id)
         _ = response.content  # read to the end, so that the connection can be used again
         again = response.request.copy()
         again.headers["Authorization"] = f"Bearer {self._mint()}"
@@ -62,13 +80,14 @@ class _ClientCredentials(AuthBase):
     def _mint(self) -> str:
         grant = {
             "grant_type": "client_credentials",
-            "client_id": self._config.client_id,
+            "client_id": self._client_id,
             "client_secret": self._secret,
             "scope": "read write",
             "expires_in": TOKEN_LIFE_S,
         }
         try:
-            response = requests.post(f"{self._base}/oauth/tokens", json=grant, timeout=self._config.timeout_s)
+            base = self._config.url or f"https://{self._config.subdomain}.zendesk.com"
+            response = requests.post(f"{base}/oauth/tokens", json=grant, timeout=self._config.timeout_s)
         except requests.RequestException as error:
             raise TemporaryError(f"Zendesk's token endpoint cannot be reached: {type(error).__name__}") from error
         if response.status_code == 429 or response.status_code >= 500:
@@ -78,14 +97,14 @@ class _ClientCredentials(AuthBase):
             token = str(answer["access_token"])
         except (ValueError, KeyError, TypeError):
             raise NoAccess(
-                f"Zendesk gave no token for OAuth client {self._config.client_id!r} (HTTP {response.status_code}): "
+                f"Zendesk gave no token for OAuth client {self._client_id!r} (HTTP {response.status_code}): "
                 "check client_id in presort.toml and PRESORT_ZENDESK_CLIENT_SECRET; the client must be confidential",
-                60.0,
+                ACCESS_S,
             ) from None
         # A minute early, so that no request leaves with a token that runs out on its way.
         life = float(answer.get("expires_in") or TOKEN_LIFE_S) - 60
         if life > 0:
-            self._store.save_token(self._config.client_id, token, life)
+            self._store.save_token(self._client_id, token, life)
         return token
 
 

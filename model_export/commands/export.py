@@ -7,7 +7,7 @@ from typing import Unpack
 
 import click
 
-from model_export.commands.making import BundleOptions, bundle_options, make, refuse_existing
+from model_export.commands.making import BundleOptions, bundle_options, learning_of, make, refuse_existing
 from model_export.commands.rows import FILE_OR_FOLDER, Rules, data_options, options_from, read
 from model_export.dataset.rows import DataError
 
@@ -29,6 +29,7 @@ def export(
     name: str,
     target: float,
     fp16: bool,
+    compared: Path | None,
     max_length: int | None,
     seed: int,
     **given: Unpack[Rules],
@@ -50,6 +51,7 @@ def export(
     try:
         loaded = load_network(network, max_length)
         data = in_order_of(loaded.labels, read(tickets, options_from(given, seed)), loaded.task)
+        learning = learning_of(compared, data)
     except (DataError, NetworkError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"\n{loaded.describe()}, {len(loaded.labels)} labels, {loaded.max_length} tokens a text")
@@ -59,4 +61,4 @@ def export(
     unseen = loaded.data == data.fingerprint
     if not unseen:
         click.echo("Whether it was trained on these tickets is not known; if it was, it looks better than it is.")
-    make(loaded, data, BundleOptions(out, name, target, fp16), unseen=unseen)
+    make(loaded, data, BundleOptions(out, name, target, fp16), unseen=unseen, learning=learning)

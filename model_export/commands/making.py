@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from model_export.bundle.manifest import BundleError
+from model_export.commands.rows import FILE
 from model_export.dataset.rows import DataError, Dataset
 
 if TYPE_CHECKING:
     from model_export.factory import Exportable
-    from model_export.report.findings import Curve
+    from model_export.report.findings import Curve, LearningPoint
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -30,6 +31,7 @@ class BundleOptions(NamedTuple):
 def bundle_options(command: Command) -> Command:
     """A command with ``BundleOptions``."""
     for option in (
+        click.option("--compared", type=FILE, help="compare.json of `compare`: its learning curve joins the report."),
         click.option("--fp16", is_flag=True, help="Add the graph for CUDA: the bundle grows by 40 %."),
         click.option(
             "--target",
@@ -57,8 +59,37 @@ def refuse_existing(out: Path) -> None:
         raise click.ClickException(f"{out} exists, and a bundle is never changed: choose another --out or remove it")
 
 
+def refuse_unfit(data: Dataset) -> None:
+    """Rows that no bundle can be calibrated and tested on; as early as ``refuse_existing``.
+
+    Raises:
+        DataError: people labelled none of the calibration or of the test rows.
+    """
+    from model_export.report.measuring import by_people  # noqa: PLC0415 - scipy
+
+    by_people("calibration", data.calibration)
+    by_people("test", data.test)
+
+
+def learning_of(compared: Path | None, data: Dataset) -> tuple[LearningPoint, ...]:
+    """The learning curve for the report, if there is one; read as early as ``refuse_existing``.
+
+    Raises:
+        DataError: it is no such file, or of other tickets.
+    """
+    from model_export.report.compared import read_learning  # noqa: PLC0415 - scipy
+
+    return read_learning(compared, data.fingerprint) if compared else ()
+
+
 def make(
-    fitted: Exportable, data: Dataset, options: BundleOptions, *, unseen: bool = True, curves: Sequence[Curve] = ()
+    fitted: Exportable,
+    data: Dataset,
+    options: BundleOptions,
+    *,
+    unseen: bool = True,
+    curves: Sequence[Curve] = (),
+    learning: Sequence[LearningPoint] = (),
 ) -> None:
     """Make the bundle; say what is being done, what it can do, and what to type next. See ``make_bundle``.
 
@@ -82,6 +113,7 @@ def make(
             fp16=options.fp16,
             unseen=unseen,
             curves=curves,
+            learning=learning,
             say=lambda what: click.echo(what, err=True),
         )
     except (BundleError, DataError, ExportError, PackError) as error:

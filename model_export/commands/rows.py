@@ -25,6 +25,7 @@ _READING = (
     click.option("--aliases", type=FILE, help='TOML, a line "old label" = "new label" each: renames and merges.'),
 )
 _RULES = (
+    click.option("--offered", type=FILE, help="A value a line, what the field offers today; others are left out."),
     click.option("--names", type=FILE, help='TOML, a line "label" = "Name people read" each.'),
     click.option(
         "--bot-weight",
@@ -54,6 +55,7 @@ class Reading(TypedDict):
 class Rules(Reading):
     """What all options for making a data set say."""
 
+    offered: Path | None
     names: Path | None
     bot_weight: float
     near_duplicates: int
@@ -77,12 +79,13 @@ def options_from(given: Rules, seed: int) -> Options:
     Raises:
         DataError: one of them is no such option, or a file cannot be read.
     """
-    from model_export.dataset.options import Options, parse_columns, read_aliases  # noqa: PLC0415 - see read
+    from model_export.dataset.options import Options, parse_columns, read_aliases, read_values  # noqa: PLC0415 - see read
 
     return Options(
         columns=parse_columns(given["columns"]),
         separator=given["separator"],
         aliases=read_aliases(given["aliases"]) if given["aliases"] else {},
+        allowed=read_values(given["offered"]) if given["offered"] else None,
         names=read_aliases(given["names"]) if given["names"] else {},
         bot_weight=given["bot_weight"],
         near_duplicates=given["near_duplicates"],

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 import click
 
-from model_export.commands.making import BundleOptions, bundle_options, make, refuse_existing
+from model_export.commands.making import (
+    BundleOptions,
+    bundle_options,
+    learning_of,
+    make,
+    refuse_existing,
+    refuse_unfit,
+)
 from model_export.commands.rows import FILE, FILE_OR_FOLDER, Rules, data_options, options_from, read
 from model_export.dataset.rows import DataError, Dataset
 from model_export.strategies import STRATEGIES, Settings, StrategyError, load_strategy
@@ -48,6 +55,7 @@ def train(
     name: str,
     target: float,
     fp16: bool,
+    compared: Path | None,
     strategy: str,
     base: str,
     unlabelled: Path | None,
@@ -78,6 +86,8 @@ def train(
         load_strategy(strategy)  # before the tickets are read: it says what is not installed
         options = options_from(given, seed)
         data = read(tickets, options)
+        refuse_unfit(data)
+        learning = learning_of(compared, data)
         settings = Settings(
             task=data.task,
             labels=len(data.labels),
@@ -104,7 +114,7 @@ def train(
     from model_export.report.training import training_curves  # noqa: PLC0415 - torch
 
     curves = training_curves(fitted.curves, fitted.range_test)
-    make(fitted, data, BundleOptions(out, name, target, fp16), curves=curves)
+    make(fitted, data, BundleOptions(out, name, target, fp16), curves=curves, learning=learning)
 
 
 def _texts(unlabelled: Path, columns: Columns) -> tuple[str, ...]:

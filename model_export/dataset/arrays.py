@@ -30,7 +30,7 @@ def assemble(
         train=_arrays(parts["train"], number, task),
         calibration=_arrays(parts["calibration"], number, task),
         test=_arrays(parts["test"], number, task),
-        fingerprint=fingerprint([row for part in parts.values() for row in part]),
+        fingerprint=fingerprint(parts),
     )
 
 
@@ -49,9 +49,16 @@ def rows_of(split: Split, labels: Sequence[str]) -> list[Row]:
     ]
 
 
-def fingerprint(rows: Sequence[Row]) -> str:
-    """SHA-256 (hex) over ids, texts and labels, in whatever order the rows come."""
-    lines = sorted(msgspec.json.encode((row.ticket_id, row.text, row.labels)) for row in rows)
+def fingerprint(parts: Mapping[str, Sequence[Row]]) -> str:
+    """SHA-256 (hex) over ids, texts, labels, whether people set them, and parts; in whatever order the rows come.
+
+    So where it is the same, the test rows are, and none of them was trained on.
+    """
+    lines = sorted(
+        msgspec.json.encode((part, row.ticket_id, row.text, row.labels, row.weight >= 1))
+        for part, rows in parts.items()
+        for row in rows
+    )
     return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
 

@@ -101,3 +101,18 @@ def read_aliases(path: Path) -> dict[str, str]:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, msgspec.ValidationError) as error:
         raise DataError(f'{path} is no alias map ({error}): write one line "old label" = "new label" each') from error
+
+
+def read_values(path: Path) -> tuple[str, ...]:
+    """The values a field offers, from a text file with one a line.
+
+    Raises:
+        DataError: the file cannot be read, or has none.
+    """
+    try:
+        values = tuple(filter(None, map(str.strip, path.read_text(encoding="utf-8").splitlines())))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}): write the field's values into it, one a line") from error
+    if not values:
+        raise DataError(f"{path} is empty: write the field's values into it, one a line")
+    return values

@@ -57,7 +57,8 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
         labels: (L) the labels by number, sorted.
         names: label to the name people read; a label without one is its own name.
         train, calibration, test: oldest 70 %, next 15 %, newest 15 %, unless asked otherwise.
-        fingerprint: SHA-256 over ids, texts and labels of all rows kept: the same data gives the same one.
+        fingerprint: SHA-256 over ids, texts, labels, whether people set them, and parts of all rows kept: the same data
+            and rules give the same one.
     """
 
     task: Task

@@ -49,7 +49,7 @@ def fit(train: Split, dev: Split, *, settings: Settings, progress: bool = True) 
     """
     torch.manual_seed(settings.seed)
     device = choose_device(settings.device)
-    base = load_base(settings.base)
+    base = load_base(settings.base, settings.max_length)
     base.model.to(device)
     texts = [*train.texts, *settings.unlabelled]
     adapted = _adapt(base, texts, settings, progress=progress)

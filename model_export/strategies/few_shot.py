@@ -38,7 +38,7 @@ def fit(train: Split, dev: Split, *, settings: Settings, progress: bool = True) 
     """
     torch.manual_seed(settings.seed)
     device = choose_device(settings.device)
-    base = load_base(settings.base)
+    base = load_base(settings.base, settings.max_length)
     model = classifier(base, settings.labels, settings.dropout, MeanPooled).to(device)
     sequences = tokenize(base.tokenizer, train.texts, settings.max_length)
     pairs, alike = make_pairs(train.targets, np.random.default_rng(settings.seed))

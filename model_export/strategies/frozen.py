@@ -66,7 +66,7 @@ def fit(
 def _encoder(settings: Settings, *, progress: bool) -> Callable[[Sequence[str]], NDArray[np.float32]]:
     """The mean over a text's tokens of the last four layers, (N, 4 x width); of all where there are fewer."""
     device = choose_device(settings.device)
-    base = load_base(settings.base)
+    base = load_base(settings.base, settings.max_length)
     encoder = base.model.distilbert.to(device)
     layers = min(LAYERS, encoder.config.n_layers)
 

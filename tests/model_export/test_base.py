@@ -114,6 +114,13 @@ def test_a_sentence_encoder_is_classified_by_what_it_was_trained_to_say(
     torch.testing.assert_close(model(input_ids=ids, attention_mask=mask).logits[1:], alone)
 
 
+def test_a_base_that_reads_shorter_texts_is_refused_before_any_training(tmp_path: Path) -> None:
+    tiny.save_bert(tmp_path)
+    assert load_base(str(tmp_path), 64)
+    with pytest.raises(BaseModelError, match="reads at most 64 tokens of a text: use --max-length 64"):
+        load_base(str(tmp_path), 65)
+
+
 def test_what_distilbert_cannot_express_is_refused(tmp_path: Path) -> None:
     bert = tiny.save_bert(tmp_path)
     bert.config.layer_norm_eps = 1e-5

@@ -223,9 +223,33 @@ def test_what_belongs_to_no_class_stays_below_the_threshold() -> None:
     assert out_of_scope(inside, outside, [0.5, 0.7]) == (2 / 3, 0.5)
 
 
-def test_the_best_f1_is_found_and_labels_without_examples_get_the_middle() -> None:
+def test_a_label_without_examples_gets_the_middle() -> None:
     likely = np.array([[0.9, 0.2], [0.6, 0.1], [0.5, 0.3], [0.1, 0.9]])
     targets = np.array([[1, 0], [0, 0], [1, 0], [0, 0]])
-    first, second = best_f1_thresholds(Scored(likely, targets))
-    assert first == pytest.approx(0.3)  # .9 .6 .5 of which two are right: F1 .8; .9 alone gives .67
-    assert second == 0.5
+    assert best_f1_thresholds(Scored(likely, targets))[1] == 0.5
+
+
+@pytest.mark.parametrize("distortion", [0.5, 1.0, 2.0])
+def test_the_best_f1_threshold_is_half_the_f1_it_reaches(distortion: float) -> None:
+    """Also where the probabilities say too much or too little, and then it is a threshold on what they say."""
+    rng = np.random.default_rng(0)
+    honest = rng.normal(-2, 2, 20_000)
+    truth = (rng.random(len(honest)) < 1 / (1 + np.exp(-honest))).astype(np.int64)
+    said = 1 / (1 + np.exp(-honest * distortion))
+    (threshold,) = best_f1_thresholds(Scored(said[:, None], truth[:, None]))
+    given = said >= threshold
+    reached = 2 * (given & (truth == 1)).sum() / (given.sum() + truth.sum())
+    in_truth = 1 / (1 + np.exp(-np.log(threshold / (1 - threshold)) / distortion))
+    assert in_truth == pytest.approx(reached / 2, abs=0.01)
+
+
+def test_few_examples_do_not_lead_the_threshold_astray() -> None:
+    """Thirty rows a time, the F1 of other rows: counting hits by these rows' labels loses to what is to be expected."""
+    rng = np.random.default_rng(1)
+    honest = rng.normal(-2, 2, (40, 30))
+    truth = (rng.random(honest.shape) < 1 / (1 + np.exp(-honest))).astype(np.int64)
+    found = [
+        best_f1_thresholds(Scored(1 / (1 + np.exp(-h))[:, None], t[:, None]))[0]
+        for h, t in zip(honest, truth, strict=True)
+    ]
+    assert np.std([threshold for threshold, t in zip(found, truth, strict=True) if t.any()]) < 0.08

@@ -21,8 +21,11 @@ from model_export.bundle.predictor import Predictor
 from model_export.bundle.text import prepare_text
 from model_export.cli import main
 from model_export.commands.rows import Rules, as_typed
-from model_export.evaluate import class_scores
-from tests.model_export.commands import refusal, run
+from model_export.dataset.rows import DataError
+from model_export.evaluate import Interval, class_scores
+from model_export.report.compared import read_learning
+from model_export.report.findings import LearningPoint
+from tests.model_export.commands import refusal, run, write_tickets
 
 BUNDLE = Path("demo/bundle")
 ROWS = 200
@@ -142,6 +145,9 @@ def test_of_a_data_set_the_test_rows_are_scored(tmp_path: Path, copy: Path) -> N
     rows = int(figure(run("evaluate", copy, folder), "tickets"))
     assert 0.1 * ROWS < rows < 0.2 * ROWS
     fingerprint = json.loads((folder / "dataset.json").read_text())["fingerprint"]
+    for data in ({"fingerprint": "of others", "training_rows": 280}, {"fingerprint": fingerprint}):
+        edit(copy, data=data)  # trained on other rows, or on who knows which
+        assert figure(run("evaluate", copy, folder), "tickets") == str(rows)
     edit(copy, data={"fingerprint": fingerprint, "training_rows": 280})
     assert figure(run("evaluate", copy, folder), "tickets") == f"{rows} it had never seen"
 
@@ -219,6 +225,7 @@ def test_options_are_typed_again_for_the_next_command() -> None:
         columns=("description=body", "created_at="),
         separator=None,
         aliases=Path("a.toml"),
+        offered=None,
         names=None,
         bot_weight=0.3,
         near_duplicates=2,
@@ -227,3 +234,35 @@ def test_options_are_typed_again_for_the_next_command() -> None:
     )
     expected = "--column description=body --column created_at= --aliases a.toml --near-duplicates 2 --split random"
     assert as_typed(given) == expected.split()
+
+
+def test_labels_that_the_field_no_longer_offers_are_left_out(tmp_path: Path) -> None:
+    rng, labels = random.Random(3), [category.value for category in CATEGORIES[:3]] * 40
+    texts = [generate(rng, label).description for label in labels]
+    tickets, offered = write_tickets(tmp_path / "t.csv", texts, labels), tmp_path / "offered.txt"
+    offered.write_text(f"{labels[0]}\n\n {labels[1]} \nnew\n", encoding="utf-8")
+    printed = run("dataset", tickets, tmp_path / "rows", "--offered", offered)
+    assert re.search(r"label not offered by the field +40\b", printed)
+    assert labels[2] in printed
+    offered.write_text("other\n", encoding="utf-8")
+    said = refusal("dataset", tickets, tmp_path / "again", "--offered", offered)
+    assert "the field offers none of the labels in the file" in said
+
+
+def test_values_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    tickets = write_tickets(tmp_path / "t.csv", ["a text"], ["refund"])
+    (tmp_path / "empty.txt").touch()
+    said = refusal("dataset", tickets, tmp_path / "rows", "--offered", tmp_path / "empty.txt")
+    assert "is empty: write the field's values into it, one a line" in said
+
+
+def test_a_learning_curve_joins_the_report_of_the_same_tickets_only(tmp_path: Path) -> None:
+    point = {"strategy": "finetune", "rows": 100, "macro_f1": {"value": 0.5, "low": 0.4, "high": 0.6}}
+    path = tmp_path / "compare.json"
+    path.write_text(json.dumps({"fingerprint": "f", "points": [point], "more": 1}), encoding="utf-8")
+    assert read_learning(path, "f") == (LearningPoint("finetune", 100, Interval(0.5, 0.4, 0.6)),)
+    with pytest.raises(DataError, match="compares strategies on other tickets"):
+        read_learning(path, "g")
+    path.write_text("[]", encoding="utf-8")
+    with pytest.raises(DataError, match=r"is not the compare\.json"):
+        read_learning(path, "f")

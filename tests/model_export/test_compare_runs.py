@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
@@ -17,10 +18,12 @@ from mlflow.entities import Run
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 
 from model_export.cli import main  # noqa: E402 - after the check that torch is there
+from model_export.compare import plan  # noqa: E402 - see above
+from model_export.compare.running import perform  # noqa: E402 - see above
 from model_export.dataset import store  # noqa: E402 - see above
 from model_export.dataset.arrays import assemble, rows_of  # noqa: E402 - see above
-from model_export.dataset.rows import Split, Task  # noqa: E402 - see above
-from model_export.strategies import finetune, naive_bayes, tfidf_linear  # noqa: E402 - see above
+from model_export.dataset.rows import Dataset, Split, Task  # noqa: E402 - see above
+from model_export.strategies import Settings, finetune, naive_bayes, tfidf_linear  # noqa: E402 - see above
 from tests.model_export import tiny  # noqa: E402 - see above
 
 torch.set_num_threads(1)  # so small a model only waits for its threads to meet
@@ -85,6 +88,37 @@ class Counter:
 
 def options(*strategies: str, sizes: str = "60,150,all") -> tuple[str, ...]:
     return ("--strategies", ",".join(strategies), "--sizes", sizes)
+
+
+def with_ours(people: Split, ours: Split) -> Split:
+    """Rows that people labelled, and further ones that Presort labelled, all of them wrongly."""
+    wrong = 1 - ours.targets if ours.targets.ndim == 2 else (ours.targets + 1) % len(tiny.LABELS)
+    ours = ours._replace(targets=wrong, weights=np.full(len(wrong), 0.3, dtype=np.float32))
+    return Split(
+        people.texts + ours.texts,
+        np.concatenate([people.targets, ours.targets]),
+        np.concatenate([people.weights, ours.weights]),
+        np.concatenate([people.created_at, ours.created_at]),
+        people.ticket_ids + ours.ticket_ids,
+    )
+
+
+@pytest.mark.parametrize(("task", "make"), [("single", tiny.single), ("multi", tiny.multi)])
+def test_what_presort_labelled_itself_neither_scores_nor_sets_a_threshold(
+    task: Task, make: Callable[[int, int], Split]
+) -> None:
+    train, calibration, test, ours = (make(rows, seed) for seed, rows in enumerate((200, 60, 60, 60)))
+    people = Dataset(
+        task=task, labels=tiny.LABELS, names={}, train=train, calibration=calibration, test=test, fingerprint="f"
+    )
+    mixed = msgspec.structs.replace(
+        people, calibration=with_ours(calibration, ours), test=with_ours(test, ours), fingerprint="g"
+    )
+    settings = Settings(task=task, labels=len(tiny.LABELS))
+    run = plan.Run("naive_bayes", 200, 0)
+    expected, found = (perform(run, data, settings, progress=False) for data in (people, mixed))
+    assert np.array_equal(found.answers, expected.answers)
+    assert found.metrics["macro_f1"] == expected.metrics["macro_f1"] > 0
 
 
 def test_an_interrupted_comparison_goes_on_and_repeats_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

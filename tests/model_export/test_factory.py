@@ -17,6 +17,8 @@ import onnx  # noqa: E402 - after the check that torch is there
 from model_export import factory, registry  # noqa: E402 - see above
 from model_export.bundle.manifest import read_manifest  # noqa: E402 - see above
 from model_export.bundle.predictor import CPU, CUDA, FP16, FP32, INT8, Predictor, read_golden  # noqa: E402 - see above
+from model_export.calibrate import fit_temperature  # noqa: E402 - see above
+from model_export.dataset import store  # noqa: E402 - see above
 from model_export.export import HALF_TOLERANCE, HalfPrecisionError, check_fp16, export_onnx  # noqa: E402 - see above
 from model_export.network import load_network  # noqa: E402 - see above
 from model_export.quantize import ROUNDINGS, Rounding, quantize_fp16, quantize_int8  # noqa: E402 - see above
@@ -175,7 +177,18 @@ def test_an_fp16_graph_with_other_inputs_is_found(trained: Trained, tmp_path: Pa
 
 
 def test_a_learning_rate_may_be_given(tiny_tickets: Path, tiny_base: Path, tmp_path: Path) -> None:
-    said = refusal("train", tiny_tickets, "--base", tiny_base, "--out", tmp_path / "x", "--learning-rate", "1e30")
+    said = refusal(
+        "train",
+        tiny_tickets,
+        "--base",
+        tiny_base,
+        "--out",
+        tmp_path / "x",
+        "--learning-rate",
+        "1e30",
+        "--max-length",
+        64,
+    )
     assert "train with a lower learning rate" in said
 
 
@@ -256,6 +269,46 @@ def test_a_label_with_three_tickets_is_named_and_left_out(tiny_tickets: Path, tm
     printed = run("dataset", path, tmp_path / "rows")
     assert re.search(r"gift +3", printed)
     assert "Next: presort-model compare" in printed
+
+
+def by_bot(tickets: Path, path: Path, first: int, every: int) -> Path:
+    """The tickets with every so many from ``first`` on labelled "delivery" by Presort, and the others by people."""
+    header, *lines = tickets.read_text(encoding="utf-8").splitlines()
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f"{header},label_by_bot\n")
+        for number, line in enumerate(lines):
+            ours = number >= first and number % every == 0
+            file.write(f"{line.rpartition(',')[0]},delivery,true\n" if ours else f"{line},false\n")
+    return path
+
+
+def test_what_presort_labelled_itself_calibrates_nothing(trained: Trained, tiny_tickets: Path, tmp_path: Path) -> None:
+    path = by_bot(tiny_tickets, tmp_path / "tickets.csv", first=0, every=3)
+    run("dataset", path, tmp_path / "rows")
+    run("export", trained.network, tmp_path / "rows", "--out", tmp_path / "bundle")
+    predictor, rows = Predictor(tmp_path / "bundle", "cpu"), store.load(tmp_path / "rows").calibration
+    logits, people = predictor.logits(predictor.tokens(rows.texts)), rows.weights >= 1
+    assert 0 < people.sum() < len(people)
+    expected = fit_temperature(logits[people], rows.targets[people])
+    assert predictor.manifest.temperature == pytest.approx(expected, rel=1e-4)
+    assert predictor.manifest.temperature != pytest.approx(fit_temperature(logits, rows.targets), rel=0.1)
+
+
+def test_what_would_stop_it_in_the_end_stops_it_before_the_training(
+    tiny_tickets: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    options = ["--base", tiny_base, "--out", tmp_path / "x"]
+    ours = by_bot(tiny_tickets, tmp_path / "tickets.csv", first=700, every=1)
+    (tmp_path / "compare.json").write_text("{}")
+    for said, cause in (
+        (refusal("train", ours, *options), "people labelled none of the test rows: take a longer history"),
+        (
+            refusal("train", tiny_tickets, *options, "--compared", tmp_path / "compare.json"),
+            "compare.json is not the compare.json that `presort-model compare` writes",
+        ),
+    ):
+        assert cause in said
+        assert "to train on" not in said, "that is the plan, which is said first of all"
 
 
 def test_unlabelled_tickets_are_read_first(tiny_tickets: Path, tiny_base: Path, tmp_path: Path) -> None:

@@ -42,6 +42,14 @@ def test_a_kept_network_makes_the_same_bundle_again(trained: Trained, tiny_ticke
     assert "not known" not in printed
 
 
+def test_the_same_tickets_split_otherwise_may_have_been_trained_on(
+    trained: Trained, tiny_tickets: Path, tmp_path: Path
+) -> None:
+    printed = run("export", trained.network, tiny_tickets, "--out", tmp_path / "bundle", "--split", "random")
+    assert "Whether it was trained on these tickets is not known" in printed
+    assert "it had never seen" not in printed
+
+
 def test_a_network_from_elsewhere_keeps_its_order_of_labels(
     trained: Trained, tiny_tickets: Path, tmp_path: Path
 ) -> None:

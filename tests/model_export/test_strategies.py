@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import onnxruntime
 import torch
 from threadpoolctl import threadpool_limits
 
-from model_export.base import MeanPooled, load_base, load_classifier
+from model_export.base import MeanPooled, classifier, load_base, load_classifier
 from model_export.batches import tokenize
 from model_export.dataset.rows import DataError, Split
 from model_export.range_test import range_test, steepest
@@ -27,7 +28,15 @@ from model_export.strategies import STRATEGIES, Settings, StrategyError, load_st
 from model_export.strategies.adapt_finetune import UNFREEZING_EPOCHS, layered, masked_loss
 from model_export.strategies.adapt_finetune import fit as fit_adapted
 from model_export.strategies.few_shot import make_pairs
-from model_export.strategies.finetune import FineTuned, classification_loss, default_epochs, fit, predict_logits
+from model_export.strategies.finetune import (
+    FineTuned,
+    classification_loss,
+    default_epochs,
+    disagreement,
+    fit,
+    positive_weights,
+    predict_logits,
+)
 from model_export.strategies.naive_bayes import fit as fit_naive_bayes
 from model_export.strategies.vectors import WordVectors
 from model_export.train import Group
@@ -60,6 +69,7 @@ def settings(base: Path, task: Any = "single", **others: Any) -> Settings:
         "adapt_epochs": 1,
         "learning_rate": 3e-3,
         "batch_size": 8,
+        "max_length": 64,
         "device": "cpu",
     } | others
     return Settings(task=task, labels=len(tiny.LABELS), base=str(base), **given)
@@ -246,6 +256,72 @@ class TestFineTuning:
     def test_few_rows_get_more_epochs(self) -> None:
         """About 400 steps, between 4 and 20 epochs."""
         assert [default_epochs(rows, 32) for rows in (50, 1000, 3200, 100_000)] == [20, 13, 4, 4]
+
+    def test_two_answers_disagree_by_their_mean_divergence(self) -> None:
+        """Kullback and Leibler's, both ways; for several labels summed over their Bernoulli distributions."""
+        first, second = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([[0.5, 1.0, -1.0]])
+        p, q = first.softmax(1), second.softmax(1)
+        expected = ((p * (p / q).log()).sum() + (q * (q / p).log()).sum()) / 2
+        torch.testing.assert_close(disagreement(first, second, several=False), expected[None])
+        p, q = first.sigmoid(), second.sigmoid()
+        both = [p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log(), q * (q / p).log()]
+        both[1] = both[1] + (1 - q) * ((1 - q) / (1 - p)).log()
+        torch.testing.assert_close(disagreement(first, second, several=True), (both[0] + both[1]).sum()[None] / 2)
+
+    @pytest.mark.parametrize("task", ["single", "multi"])
+    def test_consistency_costs_a_second_reading_that_differs(self, base: Path, task: str) -> None:
+        """Nothing where no unit is dropped, for then both readings are the same."""
+        train = tiny.single(16) if task == "single" else tiny.multi(16)
+        loaded = load_base(str(base))
+        sequences = tokenize(loaded.tokenizer, train.texts, 32)
+        model = classifier(loaded, len(tiny.LABELS), 0.5)
+        for dropping in (False, True):
+            losses = []
+            for consistency in (1e-9, 10.0):
+                torch.manual_seed(1)
+                loss_of = classification_loss(model.train(dropping), sequences, train, consistency=consistency)
+                losses.append(loss_of(list(range(16))).item())
+            assert (losses[1] > losses[0] + 1e-4) == dropping
+
+    def test_rare_labels_pull_harder_and_by_how_much_is_known(self) -> None:
+        """A model of nothing but a bias: at the least loss, the weight's logarithm is what its logit has too much."""
+
+        class Bias(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked here
+            def __init__(self) -> None:
+                super().__init__()
+                self.bias = torch.nn.Parameter(torch.zeros(3))
+
+            def forward(self, ids: torch.Tensor, _: torch.Tensor) -> SimpleNamespace:
+                return SimpleNamespace(logits=self.bias.expand(len(ids), 3))
+
+        targets = np.zeros((400, 3), dtype=np.int64)
+        targets[::20, 0] = targets[::2, 1] = targets[::200, 2] = 1
+        train = tiny.multi(400)._replace(targets=targets)
+        weights = positive_weights(train)
+        assert weights.tolist() == pytest.approx([19**0.5, 1.0, 10.0])
+        model = Bias()
+        loss_of = classification_loss(model, [torch.tensor([1])] * 400, train, weights)
+        optimizer = torch.optim.LBFGS(model.parameters(), max_iter=100)
+
+        def closure() -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = loss_of(list(range(400)))
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        assert (model.bias - weights.log()).sigmoid().tolist() == pytest.approx([0.05, 0.5, 0.005], abs=1e-3)
+
+    def test_what_weighing_added_is_taken_off_the_head(self, base: Path) -> None:
+        """Fitting ends where training ended, less the weights' logarithms."""
+        train = tiny.multi(40)
+        train.targets[:, 0] = 0
+        train.targets[0, 0] = 1
+        train = train._replace(texts=["the"] * 40)
+        fitted = fit(train, train, settings=settings(base, "multi", learning_rate=1e-9), progress=False)
+        torch.testing.assert_close(
+            fitted.model.classifier.bias.detach(), -positive_weights(train).log(), atol=1e-5, rtol=0
+        )
 
 
 class TestAdapting:

@@ -62,6 +62,7 @@ def settings(folder: Path, *, resume: bool = False) -> Settings:
         epochs=2,
         batch_size=2,
         learning_rate=1e-3,
+        max_length=64,
         device="cpu",
         checkpoints=folder / "checkpoints",
         checkpoint_every=7,

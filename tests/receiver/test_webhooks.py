@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from integration import messages, settings
+from integration.controls import Controls
 from integration.receiver import create_app
 from integration.settings import Settings, SettingsError
 from integration.store import Store
@@ -72,6 +74,8 @@ def test_an_event_is_queued_with_its_text(client: FlaskClient, store: Store) -> 
     assert ticket.text_known
     assert ticket.subject == "Parcel not here"
     assert ticket.channel == "web_service"
+    assert ticket.brand_id == 4771188060826
+    assert ticket.requester_id == 8447388090494
     assert ticket.created_at == datetime(2026, 3, 2, 9, 14, 31, tzinfo=UTC).timestamp()
     assert store.funnel() == {"received": 1}
 
@@ -195,7 +199,7 @@ def test_when_redis_is_down_zendesk_is_told_to_come_again(config: Settings) -> N
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     ready = client.get("/readyz")
     assert ready.status_code == 503
-    assert set((ready.json or {})["failing"]) == {"redis", "queue", "workers", "models"}
+    assert set((ready.json or {})["failing"]) == {"redis", "queue", "workers", "writes", "models"}
     assert client.get("/healthz").status_code == 200
     assert "presort_redis_up 0.0" in client.get("/metrics").text
 
@@ -230,7 +234,7 @@ def test_ready_lists_each_dependency(client: FlaskClient, store: Store) -> None:
     """Without workers webhooks are taken and kept, so that is no reason to be taken out of service."""
     ready = client.get("/readyz")
     assert ready.status_code == 200
-    assert set((ready.json or {})["ok"]) == {"redis", "queue"}
+    assert set((ready.json or {})["ok"]) == {"redis", "queue", "writes"}
     assert "tickets wait in the queue" in (ready.json or {})["failing"]["workers"]
     store.beat("host:1")
     assert (client.get("/readyz").json or {})["ok"]["workers"] == "host:1"
@@ -244,6 +248,26 @@ def test_metrics_count_answers_and_show_the_queue(client: FlaskClient) -> None:
     assert 'presort_webhooks_total{status="refused"}' in text
     assert 'presort_messages{place="tickets"} 1.0' in text
     assert "presort_redis_up 1.0" in text
+
+
+def test_a_pause_and_a_full_day_show_and_webhooks_are_taken_all_the_same(config: Settings, store: Store) -> None:
+    capped = msgspec.structs.replace(config, zendesk=msgspec.structs.replace(config.zendesk, writes_per_day=2))
+    client, controls = create_app(capped).test_client(), Controls(store.redis)
+    assert "presort_writes_paused 0.0" in client.get("/metrics").text
+    controls.admit([7, 8], capped.zendesk, time.time())
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert "cap of 2 tickets (UTC) is reached; decisions are kept" in (ready.json or {})["failing"]["writes"]
+    controls.throw(paused=True, by="anna")
+    assert "paused by anna" in (client.get("/readyz").json or {})["failing"]["writes"]
+    text = client.get("/metrics").text
+    for line in ("presort_writes_paused 1.0", "presort_tickets_written_today 2.0", "presort_writes_per_day 2.0"):
+        assert line in text
+    assert deliver(client, event()).status_code == 200
+
+
+def test_without_a_cap_there_is_no_metric_of_it(client: FlaskClient) -> None:
+    assert "presort_writes_per_day 0" not in client.get("/metrics").text
 
 
 def test_unknown_paths_and_methods_answer_json(client: FlaskClient) -> None:

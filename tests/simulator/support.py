@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,6 +19,7 @@ from integration.simulator.app import create_app
 from integration.simulator.config import SimulatorConfig
 from integration.simulator.simulation import EXTENSION, Simulation
 from integration.zendesk.session import LocalAdapter
+from integration.zendesk.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, verify
 
 
 class Clock:
@@ -161,6 +163,19 @@ class Receiver:
         """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def check_signature(delivery: Received, secret: str) -> None:
+    """Raises what ``verify`` raises when a delivery is not signed with the secret."""
+    headers = delivery.headers
+    verify(
+        [secret],
+        headers[SIGNATURE_HEADER],
+        headers[TIMESTAMP_HEADER],
+        delivery.body,
+        now=datetime.now(UTC),
+        window_s=60,
+    )
 
 
 def eventually(met: Callable[[], Any], within_s: float = 5.0) -> Any:

@@ -6,7 +6,6 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,8 +14,8 @@ from zenpy.lib.api_objects import Ticket, Trigger, Webhook
 
 from integration.simulator.account import CUSTOMER
 from integration.simulator.config import SimulatorConfig
-from integration.zendesk.signature import PUBLIC_TEST_SECRET, SIGNATURE_HEADER, TIMESTAMP_HEADER, verify
-from tests.simulator.support import Received, Receiver, Running, eventually, serving
+from integration.zendesk.signature import PUBLIC_TEST_SECRET
+from tests.simulator.support import Received, Receiver, Running, check_signature, eventually, serving
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +39,6 @@ def arrivals(receiver: Receiver, count: int) -> list[Received]:
 def ledger(simulator: Running, ticket_id: int) -> tuple[Any, Any]:
     row = simulator.get(f"/simulator/tickets/{ticket_id}")["ticket"]
     return row["attempts"], row["last_status"]
-
-
-def check_signature(delivery: Received, secret: str) -> None:
-    headers = delivery.headers
-    verify(
-        [secret],
-        headers[SIGNATURE_HEADER],
-        headers[TIMESTAMP_HEADER],
-        delivery.body,
-        now=datetime.now(UTC),
-        window_s=60,
-    )
 
 
 def test_an_event_carries_the_envelope_and_no_custom_fields(simulator: Running, receiver: Receiver) -> None:

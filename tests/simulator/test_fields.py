@@ -131,3 +131,22 @@ def test_the_category_may_be_a_multiselect() -> None:
 def test_a_field_of_an_unknown_kind_is_refused_by_name(simulator: Running) -> None:
     answer = simulator.api("POST", "/ticket_fields", {"ticket_field": {"type": "lookup", "title": "Asset"}})
     assert (answer.status_code, "'lookup'" in answer.text) == (422, True)
+
+
+def test_deleting_a_field_takes_its_values_along(zenpy: Zenpy, simulator: Running) -> None:
+    options = [{"name": "Gold", "value": "plan_gold"}]
+    field = zenpy.ticket_fields.create(TicketField(type="tagger", title="Plan", custom_field_options=options))
+    ticket_id = simulator.create(fields={"Plan": "plan_gold"})
+    assert list(zenpy.tickets(id=ticket_id).tags) == ["plan_gold"]
+    zenpy.ticket_fields.delete(TicketField(id=field.id))
+    assert "Plan" not in simulator.get(f"/simulator/tickets/{ticket_id}")["ticket"]["fields"]
+    assert list(zenpy.tickets(id=ticket_id).tags) == []
+    with pytest.raises(APIException, match="system field"):
+        zenpy.ticket_fields.delete(TicketField(id=360000000091))
+
+
+def test_a_field_says_to_agents_what_it_is_for(zenpy: Zenpy) -> None:
+    field = zenpy.ticket_fields.create(TicketField(type="text", title="Ours", agent_description="For agents"))
+    assert [one.agent_description for one in zenpy.ticket_fields(cursor_pagination=2) if one.id == field.id] == [
+        "For agents"
+    ]

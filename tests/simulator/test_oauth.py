@@ -63,5 +63,14 @@ def test_an_api_token_is_accepted_where_it_is_configured(simulator: Running) -> 
         url = f"{simulator.url}/api/v2/users/me.json"
         return simulator.http.get(url, auth=(user, password), timeout=5).status_code
 
-    assert status("agent@example.com/token", "legacy") == 200
+    assert status("agent@example.com/token", "legacy") == status("presort@example.com/token", "legacy") == 200
     assert status("agent@example.com/token", "wrong") == 401
+
+
+def test_a_token_tells_what_it_may_do(simulator: Running) -> None:
+    shown = simulator.api("GET", "/oauth/tokens/current", token=simulator.token(scope="read")).json()["token"]
+    assert shown["scopes"] == ["read"]
+    legacy = simulator.http.get(
+        f"{simulator.url}/api/v2/oauth/tokens/current.json", auth=("agent@example.com/token", "legacy"), timeout=5
+    )
+    assert legacy.status_code == 404

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,9 +11,10 @@ from zenpy import Zenpy
 from zenpy.lib.api_objects import Trigger, Webhook
 from zenpy.lib.exception import APIException, RecordNotFoundException
 
+from integration.simulator.account import INTEGRATION
 from integration.simulator.config import SimulatorConfig
 from integration.zendesk.signature import PUBLIC_TEST_SECRET
-from tests.simulator.support import Running
+from tests.simulator.support import Receiver, Running, check_signature, eventually
 
 CONFIG = SimulatorConfig(requests_per_minute=100_000, webhook_url="http://127.0.0.1:9/zendesk")
 
@@ -98,3 +101,66 @@ def test_a_condition_that_would_not_be_evaluated_is_refused(simulator: Running) 
         "actions": [],
     }
     assert simulator.api("POST", "/triggers", {"trigger": wanted}).status_code == 422
+
+
+def test_a_webhooks_kind_is_for_life(zenpy: Zenpy) -> None:
+    created = zenpy.webhooks.create(webhook())
+    with pytest.raises(APIException, match="connection method cannot be changed"):
+        zenpy.webhooks.patch(Webhook(id=created.id, subscriptions=["conditional_ticket_events"]))
+
+
+def test_a_patch_changes_only_what_it_names(zenpy: Zenpy) -> None:
+    created = zenpy.webhooks.create(webhook(description="Ours"))
+    zenpy.webhooks.patch(Webhook(id=created.id, status="inactive"))
+    found = zenpy.webhooks(id=created.id)
+    assert (found.status, found.description, found.endpoint) == ("inactive", "Ours", created.endpoint)
+
+
+def test_webhooks_and_triggers_are_listed_by_cursor(zenpy: Zenpy) -> None:
+    targets = [zenpy.webhooks.create(webhook(subscriptions=["conditional_ticket_events"])) for _ in range(3)]
+    triggers = [zenpy.triggers.create(trigger(one.id)) for one in targets]
+    assert [one.id for one in zenpy.webhooks.list(page_size=2)][1:] == [one.id for one in targets]
+    assert [one.id for one in zenpy.triggers(cursor_pagination=2)] == [one.id for one in triggers]
+
+
+def test_a_test_is_signed_with_the_saved_webhooks_secret_and_shows_the_answer(zenpy: Zenpy, receiver: Receiver) -> None:
+    created = zenpy.webhooks.create(webhook(endpoint=receiver.url))
+    receiver.answers = [(418, {"X-Said": "tea"})]
+    answer = zenpy.webhooks.test(created, {"payload": '{"type": "test"}'})
+    assert (answer.status, answer.payload) == (418, "")
+    (delivery,) = receiver.received
+    check_signature(delivery, zenpy.webhooks.show_secret(created).secret)
+    assert delivery.body == b'{"type": "test"}'
+    assert list(zenpy.webhooks.invocations(created)) == []
+
+
+def test_a_test_of_an_unsaved_webhook_is_signed_with_the_public_secret(zenpy: Zenpy, receiver: Receiver) -> None:
+    zenpy.webhooks.test(request={"endpoint": receiver.url, "payload": "{}"})
+    check_signature(receiver.received[0], PUBLIC_TEST_SECRET)
+
+
+def test_a_test_that_nobody_answers_is_refused(zenpy: Zenpy) -> None:
+    created = zenpy.webhooks.create(webhook(endpoint="http://127.0.0.1:9/zendesk"))
+    with pytest.raises(APIException, match="no answer: ConnectionError"):
+        zenpy.webhooks.test(created, {"payload": "{}"})
+
+
+def test_deliveries_are_remembered_with_their_last_answer(zenpy: Zenpy, simulator: Running, receiver: Receiver) -> None:
+    created = zenpy.webhooks.create(webhook(endpoint=receiver.url))
+    receiver.answers = [(200, {}), (500, {})]
+    for count in (1, 2):
+        simulator.create()
+        eventually(partial(_remembers, zenpy, created, count))
+    found = [(one.status, one.status_code) for one in zenpy.webhooks.invocations(created)]
+    assert found == [("failed", 500), ("success", 200)]
+
+
+def test_only_an_admin_changes_the_set_up(simulator: Running) -> None:
+    simulator.simulation.account.users[INTEGRATION.id] = replace(INTEGRATION, role="agent")
+    for path in ("/webhooks", "/triggers", "/ticket_fields"):
+        assert simulator.api("GET", path).status_code == 200
+        assert simulator.api("POST", path, {}).status_code == 403
+
+
+def _remembers(zenpy: Zenpy, created: Webhook, count: int) -> bool:
+    return len(list(zenpy.webhooks.invocations(created))) == count

@@ -31,7 +31,7 @@ def test_a_ticket_worked_on_twice_counts_and_writes_once(desk: Desk) -> None:
     desk.classify(ticket)
     assert desk.parts.store.depths()["writes"] == 0
     assert counted(desk) == {SURE[2]: 1}
-    assert desk.parts.store.funnel() == {"decided": 1, "filled": 1}
+    assert desk.parts.store.funnel() == {"decided": 1, "eligible": 1, "predicted": 1, "filled": 1}
     assert desk.zendesk.get("/simulator/summary")["updates"] == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from integration.messages import Decision
 from integration.settings import Classifier
 from integration.zendesk.client import ChoiceField, Ticket
-from worker.planning import plan, verdict
+from worker.planning import missing_options, plan, verdict
 
 FIELD, PREDICTION = 1, 2
 CLASSIFIERS = {"category": Classifier(field_id=FIELD, prediction_field_id=PREDICTION, bundle="x", mode="prefill")}
@@ -80,8 +80,29 @@ def test_one_label_is_written_as_the_field_wants_it(choices: ChoiceField, value:
 
 
 def test_only_what_the_field_offers_is_written() -> None:
-    assert written(decision(("z", "a")), SEVERAL, NOTHING) == {FIELD: ["a"], PREDICTION: "z, a"}
-    assert written(decision(("y", "z")), SEVERAL, NOTHING) == {PREDICTION: "y, z"}
+    assert written(decision(("z", "a")), SEVERAL, NOTHING) == {FIELD: ["a"], PREDICTION: "a"}
+    assert written(decision(("y", "z")), SEVERAL, NOTHING) == ("left_alone", "option_missing")
+
+
+def test_what_the_field_does_not_offer_is_counted_by_label() -> None:
+    decisions = [decision(("z", "a")), decision(("z", "y")), decision(("x",), action="leave")]
+    assert missing_options(decisions, CLASSIFIERS, {"category": SEVERAL}) == {"category": {"z": 2, "y": 1}}
+    assert missing_options([decision()], CLASSIFIERS, {"category": SEVERAL}) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "choices", "field"), [(("old",), SEVERAL, ["a"]), (("old", "a"), SEVERAL, ["a"]), (None, ONE, "a")]
+)
+def test_an_alias_survives_the_renaming_of_an_option(
+    values: tuple[str, ...] | None, choices: ChoiceField, field: object
+) -> None:
+    """Also for what was decided before the rename, and once only where two labels became one option."""
+    one = decision(values, category="old")
+    renamed = {"category": msgspec.structs.replace(CLASSIFIERS["category"], aliases={"old": "a"})}
+    (update, _), *others = plan([one], {7: ticket(NOTHING)}, renamed, {"category": choices}).updates
+    assert (update.fields, others) == ({FIELD: field, PREDICTION: "a"}, [])
+    assert verdict(one, ticket(update.fields), renamed)[1:] == ("filled", "confident")
+    assert missing_options([one], renamed, {"category": choices}) == {}
 
 
 @pytest.mark.parametrize("stands", [["a"], ["a", "b", "c"], ["c"], "a"])
@@ -89,11 +110,33 @@ def test_a_field_that_holds_anything_else_is_a_persons(stands: object) -> None:
     assert written(decision(), SEVERAL, {FIELD: stands, PREDICTION: "b, a"}) == ("left_alone", "person_set_it")
 
 
+def test_its_own_value_of_an_earlier_write_is_no_persons() -> None:
+    """Zendesk kept the category and dropped our text field; that was mended, and the decision sent again."""
+    sent = decision(None, before={str(FIELD): None, str(PREDICTION): "old"})
+    updates, _ = plan([sent], {7: ticket({FIELD: "b", PREDICTION: None})}, CLASSIFIERS, {"category": ONE})
+    ((update, (carried,)),) = updates
+    assert update.fields == {FIELD: "b", PREDICTION: "b"}
+    assert carried.before == sent.before
+    assert written(sent, ONE, {FIELD: "a", PREDICTION: None}) == ("left_alone", "person_set_it")
+    assert written(decision(None), ONE, {FIELD: "b", PREDICTION: None}) == ("left_alone", "person_set_it")
+
+
+@pytest.mark.parametrize(
+    ("before", "became"), [({}, ("left_alone", "person_set_it")), ({str(FIELD): None}, ("filled", "confident"))]
+)
+def test_without_text_fields_of_ours_a_value_is_a_persons_unless_we_sent_it(
+    before: dict[str, object], became: tuple[str, str]
+) -> None:
+    bare = {"category": msgspec.structs.replace(CLASSIFIERS["category"], prediction_field_id=None)}
+    updates, ((_, *result),) = plan([decision(None, before=before)], {7: ticket({FIELD: "b"})}, bare, {"category": ONE})
+    assert (updates, tuple(result)) == ([], became)
+
+
 def test_what_stands_there_already_is_not_written_again() -> None:
     """In any order: Zendesk keeps a multi-select's tags in an order of its own."""
     assert written(decision(), SEVERAL, {FIELD: ["a", "b"], PREDICTION: "b, a"}) == ("filled", "confident")
     assert written(decision(()), SEVERAL, {FIELD: [], PREDICTION: "b"}) == ("suggested", "below_threshold")
-    assert written(decision(("y",)), SEVERAL, {FIELD: None, PREDICTION: "y"}) == ("suggested", "option_missing")
+    assert written(decision(("y",)), SEVERAL, {FIELD: None, PREDICTION: "y"}) == ("left_alone", "option_missing")
 
 
 @pytest.mark.parametrize(

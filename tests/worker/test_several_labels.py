@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
 
+from integration import settings
 from integration.messages import Decision
 from integration.zendesk.errors import PermanentError
 from model_export.bundle.predictor import Predictor
 from tests.simulator.support import Running, serving
-from tests.worker.conftest import ACCOUNT, Desk
+from tests.worker.conftest import ACCOUNT, SURE, Desk
+from worker import spikes, watch
 
 CATEGORY, PREDICTED = ACCOUNT.category_title, ACCOUNT.predicted_title
 BOTH = (
@@ -52,6 +56,21 @@ def test_a_ticket_about_two_things_gets_both_tags(desk: Desk) -> None:
     assert desk.parts.store.funnel()["filled"] == 1
 
 
+def test_the_watch_takes_a_ticket_with_two_labels_for_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.parts.config = msgspec.structs.replace(desk.parts.config, spikes=settings.Spikes(learning_ticks=5))
+    desk.classify(desk.file(*BOTH))
+    asked: list[tuple[int, int]] = []
+
+    def expectation(counts: spikes.Ints, tickets: spikes.Ints, *rest: Any) -> object:
+        asked.append((int(counts.sum()), int(tickets.sum())))
+        return real(counts, tickets, *rest)
+
+    real = spikes.expectation
+    monkeypatch.setattr(spikes, "expectation", expectation)
+    watch.watch(desk.parts, time.time() + 10 * 60)
+    assert asked == [(2, 1)]
+
+
 def test_many_go_in_one_bulk_update_and_twice_changes_nothing(desk: Desk) -> None:
     tickets = [desk.file(*BOTH) for _ in range(5)]
     for _ in range(2):
@@ -80,13 +99,13 @@ def test_a_label_without_an_option_is_left_out_and_reported(desk: Desk, caplog: 
     assert "the field does not offer 1 of 2 tags" in caplog.text
 
 
-def test_without_any_of_its_options_a_ticket_gets_the_suggestion(desk: Desk) -> None:
+def test_without_any_of_its_options_nothing_is_written(desk: Desk) -> None:
     _offer(desk, ["other"])
     ticket = desk.file(*BOTH)
     desk.classify(ticket)
     desk.settle()
-    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("suggested", "option_missing")
-    assert (desk.fields(ticket)[CATEGORY], desk.fields(ticket)[PREDICTED]) == (None, ", ".join(TAGS))
+    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", "option_missing")
+    assert (desk.fields(ticket)[CATEGORY], desk.fields(ticket)[PREDICTED]) == (None, None)
 
 
 def test_a_single_label_model_fills_a_multi_select_with_one_tag(desk: Desk, predictor: Predictor) -> None:
@@ -103,7 +122,8 @@ def test_a_drop_down_cannot_hold_several_labels(desk: Desk, several: Predictor, 
     (classifier,) = desk.parts.config.classifiers
     options = [{"name": "Refund", "value": "refund"}]
     field_id = _new_field(desk, "tagger", options)
-    wrong = msgspec.structs.replace(classifier, field_id=field_id, mode="suggest")
+    aliases = {SURE[2]: "refund"}
+    wrong = msgspec.structs.replace(classifier, field_id=field_id, mode="suggest", aliases=aliases)
     desk.parts.config = msgspec.structs.replace(desk.parts.config, classifiers=(wrong,))
     ticket, other = desk.file(*BOTH), desk.file()
     desk.classify(ticket)

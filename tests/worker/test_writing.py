@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from integration import messages
-from integration.messages import Decision, Writes
-from integration.zendesk.client import Update
+from integration import messages, taxonomy
+from integration.messages import Decision, Job, Writes
+from integration.zendesk.client import BULK, Update
 from integration.zendesk.errors import TemporaryError
 from tests.worker.conftest import ACCOUNT, SURE, Desk
-from worker import writing
+from worker import deferred, writing
 from worker.parts import Parts
 
 CATEGORY, PREDICTED = ACCOUNT.category_title, ACCOUNT.predicted_title
@@ -143,13 +143,29 @@ def test_a_ticket_that_goes_between_reading_and_bulk_writing(
     assert desk.record(other).outcome == "filled"
 
 
-def test_a_category_that_the_field_does_not_offer_is_suggested_only(desk: Desk) -> None:
+def test_a_category_that_the_field_does_not_offer_is_never_written_and_is_reported(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     ticket = desk.file()
     decision = msgspec.structs.replace(_decision(desk, ticket.ticket_id), category="no_such_option")
     writing.write(desk.parts, [decision], has_slot=True)
-    assert desk.fields(ticket)[CATEGORY] is None
-    assert desk.fields(ticket)[PREDICTED] == "no_such_option"
-    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("suggested", "option_missing")
+    assert (desk.fields(ticket)[CATEGORY], desk.fields(ticket)[PREDICTED]) == (None, None)
+    assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", "option_missing")
+    assert "category: its field no longer offers no_such_option (1)" in caplog.text
+    assert taxonomy.gone(desk.parts.store.redis, "category") == {"no_such_option": 1}
+
+
+def test_a_renamed_option_is_filled_through_its_alias(desk: Desk) -> None:
+    (classifier,) = desk.parts.config.classifiers
+    options = desk.zendesk.simulation.account.fields[ACCOUNT.category_field_id].options
+    next(one for one in options if one.value == SURE[2]).value = "money_back"
+    aliased = msgspec.structs.replace(classifier, aliases={SURE[2]: "money_back"})
+    desk.parts.config = msgspec.structs.replace(desk.parts.config, classifiers=(aliased,))
+    ticket = desk.file()
+    desk.classify(ticket)
+    desk.settle()
+    assert (desk.fields(ticket)[CATEGORY], desk.fields(ticket)[PREDICTED]) == ("money_back", "money_back")
+    assert desk.record(ticket).outcome == "filled"
 
 
 def test_a_value_that_zendesk_dropped_is_an_error_people_see(desk: Desk) -> None:
@@ -257,6 +273,22 @@ def test_a_closed_door_is_no_tickets_fault(desk: Desk, caplog: pytest.LogCapture
     desk.parts = mended
     _hasten(desk)
     desk.settle()
+    assert desk.record(ticket).outcome == "filled"
+
+
+def test_a_token_that_is_refused_parks_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All legacy tokens end on one day: what then waits goes on with the OAuth client that takes their place."""
+    monkeypatch.setattr("integration.zendesk.session._ClientCredentials._renew", lambda _, response, **__: response)
+    desk.parts.store.save_token(ACCOUNT.client_id, "revoked", 60)
+    ticket, other = desk.file(), desk.file()
+    writing.write(desk.parts, [_decision(desk, ticket.ticket_id)], has_slot=True)
+    assert desk.parts.store.updates_held() > 50
+    desk.parts.store.redis.delete("presort:updates_held")
+    desk.classify(msgspec.structs.replace(other, text_known=False))
+    assert (desk.parts.store.parked(), desk.parts.store.waiting(messages.CLASSIFY)) == ([], 1)
+    desk.parts.store.drop_token(ACCOUNT.client_id)
+    _hasten(desk)
+    desk.work(2)
     assert desk.record(ticket).outcome == "filled"
 
 
@@ -458,3 +490,56 @@ def _hasten(desk: Desk) -> None:
     for task in messages.QUEUES:
         for member in desk.parts.store.redis.zrange(f"presort:later:{task}", 0, -1):
             desk.parts.store.redis.zadd(f"presort:later:{task}", {str(member): 0})
+
+
+def test_a_crowd_waits_until_its_request_is_full(desk: Desk) -> None:
+    """Each request costs four in all, so in a burst few full ones carry what many small ones would."""
+    for one in range(deferred.MANY):
+        _wait_for_slot(desk, one + 1)
+    deferred.resume(desk.parts)
+    assert desk.parts.store.depths()["writes"] == 0
+    for one in range(deferred.MANY, BULK):
+        _wait_for_slot(desk, one + 1)
+    deferred.resume(desk.parts)
+    assert desk.parts.store.depths()["writes"] == 1
+    assert desk.parts.store.waiting(messages.WRITE) == 0
+
+
+def test_a_crowd_that_does_not_grow_waits_no_longer(desk: Desk) -> None:
+    for one in range(deferred.MANY):
+        _wait_for_slot(desk, one + 1, since_s=deferred.FILL_S + 1)
+    deferred.resume(desk.parts)
+    assert desk.parts.store.depths()["writes"] == 1
+
+
+def test_a_few_do_not_wait_for_more(desk: Desk) -> None:
+    for one in range(deferred.MANY - 1):
+        _wait_for_slot(desk, one + 1)
+    deferred.resume(desk.parts)
+    assert desk.parts.store.depths()["writes"] == 1
+
+
+def test_between_full_requests_single_writes_join_the_next(desk: Desk) -> None:
+    for one in range(BULK):
+        _wait_for_slot(desk, 1_000 + one)
+    deferred.resume(desk.parts)
+    desk.parts.store.redis.delete(messages.WRITES_QUEUE)
+    ticket = desk.file()
+    writing.write(desk.parts, [_decision(desk, ticket.ticket_id)], has_slot=False)
+    assert desk.parts.store.waiting(messages.WRITE) == 1
+    assert desk.fields(ticket)[CATEGORY] is None
+
+
+def test_a_slow_job_is_asked_after_less_and_less_often(desk: Desk) -> None:
+    delays = []
+    for attempts in range(6):
+        desk.parts.store.redis.delete(f"presort:later:{messages.CONFIRM}")
+        writing._poll(desk.parts, Job(id="a", decisions=(), attempts=attempts))  # noqa: SLF001 - no job takes so long here
+        rows: Any = desk.parts.store.redis.zrange(f"presort:later:{messages.CONFIRM}", 0, -1, withscores=True)
+        delays += [round(due - time.time()) for _, due in rows]
+    assert delays == [1, 2, 4, 8, 8, 8]
+
+
+def _wait_for_slot(desk: Desk, ticket_id: int, *, since_s: float = 0.0) -> None:
+    payload = Writes(decisions=(_decision(desk, ticket_id),)).to_json()
+    desk.parts.store.defer(messages.WRITE, [payload], delay_s=-since_s, reason="update budget")

@@ -14,7 +14,12 @@ logging.getLogger("urllib3").setLevel(logging.INFO)  # at DEBUG it logs paths, a
 
 
 def send(url: str, alert: Alert) -> None:
-    """Send one alert's present state to one channel.
+    """Send one alert's present state to one channel; raises what ``post`` does."""
+    post(url, title(alert), body(alert), good=alert.state == "resolved")
+
+
+def post(url: str, headline: str, text: str, *, good: bool = False) -> None:
+    """Send news to one channel, marked as good or as a warning.
 
     Raises:
         SendError: permanent when Apprise does not understand the URL, else temporary: it says only that it failed.
@@ -24,8 +29,8 @@ def send(url: str, alert: Alert) -> None:
     sender = apprise.Apprise()
     if not sender.add(url):
         raise SendError("PRESORT_ALERT_URLS holds a URL that Apprise does not understand", permanent=True)
-    kind = apprise.NotifyType.WARNING if alert.state == "firing" else apprise.NotifyType.SUCCESS
-    if not sender.notify(title=title(alert), body=body(alert), notify_type=kind):
+    kind = apprise.NotifyType.SUCCESS if good else apprise.NotifyType.WARNING
+    if not sender.notify(title=headline, body=text, notify_type=kind):
         raise SendError("it was refused, or nobody answered", permanent=False)
 
 

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from flask import Blueprint
 
 from integration.simulator.account import Account
+from integration.simulator.api.gate import only_admins
 from integration.simulator.api.http import body, caller_host, page
-from integration.simulator.errors import invalid, not_found
+from integration.simulator.errors import ApiError, invalid, not_found
 from integration.simulator.records import CHOICE_KINDS, CUSTOM_KINDS, Field, Json, Option
 from integration.simulator.simulation import simulation
 from integration.simulator.tickets import set_field
 from integration.simulator.wire import field_json, option_json
 
 routes = Blueprint("fields", __name__)
+routes.before_request(only_admins)
 
 MAX_OPTIONS = 2_000
 
@@ -47,6 +49,7 @@ def create() -> tuple[Json, int]:
     with account.lock:
         now, number = account.now(), next(account.numbers)
         field = Field(360000000200 + number, kind, title, now, now, str(attributes.get("description") or ""))
+        field.agent_description = str(attributes.get("agent_description") or "")
         field.options = _options(account, field, attributes.get("custom_field_options") or [])
         account.fields[field.id] = field
         return {"ticket_field": field_json(field, caller_host())}, 201
@@ -67,6 +70,21 @@ def update(field_id: int) -> Json:
         field.active = bool(attributes.get("active", field.active))
         field.updated_at = account.now()
         return {"ticket_field": field_json(field, caller_host())}
+
+
+@routes.delete("/ticket_fields/<int:field_id>")
+def delete(field_id: int) -> tuple[str, int]:
+    """Delete a custom field, and its values from every ticket."""
+    account = simulation().account
+    with account.lock:
+        field = account.field(field_id)
+        if not field.custom:
+            raise ApiError(422, "RecordInvalid", "a system field cannot be deleted")
+        for ticket in account.tickets.values():
+            set_field(ticket, field, None)
+            account.recount(ticket)
+        del account.fields[field_id]
+    return "", 204
 
 
 @routes.get("/ticket_fields/<int:field_id>/options")

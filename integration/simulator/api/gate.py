@@ -10,10 +10,10 @@ import time
 from flask import Response, g, request
 from werkzeug.exceptions import ServiceUnavailable
 
-from integration.simulator.account import AGENT, INTEGRATION, Account
-from integration.simulator.errors import ApiError, limited
+from integration.simulator.account import INTEGRATION, Account
+from integration.simulator.errors import ApiError, limited, not_found
 from integration.simulator.limits import Window
-from integration.simulator.records import User
+from integration.simulator.records import Token, User
 from integration.simulator.simulation import simulation
 
 
@@ -62,6 +62,28 @@ def actor() -> User:
     return user
 
 
+def token() -> Token:
+    """The bearer token of the present request.
+
+    Raises:
+        ApiError: 404, it came with another way in.
+    """
+    found: Token | None = g.get("presort_token")
+    if found is None:
+        raise not_found()
+    return found
+
+
+def only_admins() -> None:
+    """Refuse what changes the account's set-up from anyone but an admin.
+
+    Raises:
+        ApiError: 403.
+    """
+    if request.method != "GET" and actor().role != "admin":
+        raise ApiError(403, "Forbidden", "You do not have access to this page. Please contact the account owner")
+
+
 def spend_updates(account: Account, ticket_ids: list[int], requests: int) -> None:
     """Take ticket updates from the account's budget and from the user's for each ticket.
 
@@ -79,7 +101,7 @@ def spend_updates(account: Account, ticket_ids: list[int], requests: int) -> Non
 
 
 def _authenticate(account: Account) -> User:
-    """The integration for a bearer token, the agent for the legacy API token.
+    """The integration for a bearer token; for the legacy API token whoever the e-mail names.
 
     Raises:
         ApiError: 401 without valid credentials, 403 when the token's scope does not reach.
@@ -89,14 +111,16 @@ def _authenticate(account: Account) -> User:
         token = account.tokens.get(credentials)
         if token is None or account.now() >= token.expires_at:
             raise ApiError(401, "invalid_token", "The access token provided is expired, revoked, malformed or invalid.")
+        g.presort_token = token
         needed = "read" if request.method == "GET" else "write"
         if needed not in token.scopes:
             raise ApiError(403, "Forbidden", f"You are missing the following required scopes: {needed}")
-        return INTEGRATION
+        return account.users[INTEGRATION.id]
     if scheme.lower() == "basic" and account.config.api_token:
-        expected = f"{AGENT.email}/token:{account.config.api_token}"
-        if hmac.compare_digest(_decoded(credentials), expected.encode()):
-            return AGENT
+        for user in account.users.values():
+            expected = f"{user.email}/token:{account.config.api_token}"
+            if hmac.compare_digest(_decoded(credentials), expected.encode()):
+                return user
     raise ApiError(401, "Couldn't authenticate you")
 
 

@@ -53,17 +53,17 @@ def listing(name: str, rows: list[Json]) -> Json:
     return {name: rows, "count": len(rows), "next_page": None, "previous_page": None}
 
 
-def page(name: str, items: Sequence[Row], write: Callable[[Row], Json]) -> Json:
-    """A collection by cursor when the caller sends ``page[size]``, all of it otherwise.
+def page(name: str, items: Sequence[Row], write: Callable[[Row], Json], *, always: bool = False) -> Json:
+    """A collection by cursor when the caller sends ``page[size]``, or ``always``; all of it otherwise.
 
     The cursor is the number of rows before it; Zendesk's are opaque, and so should they be to the caller.
 
     Raises:
         ApiError: 400 for a size or a cursor that is none.
     """
-    if "page[size]" not in request.args:
+    if "page[size]" not in request.args and not always:
         return listing(name, [write(item) for item in items])
-    size, after = request.args.get("page[size]", ""), request.args.get("page[after]", "0")
+    size, after = request.args.get("page[size]", str(MAX_PAGE)), request.args.get("page[after]", "0")
     if not size.isdigit() or not after.isdigit() or not 1 <= int(size) <= MAX_PAGE:
         raise ApiError(400, "InvalidPaginationParameter", f"page[size] must be from 1 to {MAX_PAGE}")
     end = int(after) + int(size)

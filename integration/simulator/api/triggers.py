@@ -7,6 +7,7 @@ from typing import Literal
 from flask import Blueprint
 
 from integration.simulator.account import TRIGGER_KIND, Account
+from integration.simulator.api.gate import only_admins
 from integration.simulator.api.http import body, page
 from integration.simulator.errors import invalid, not_found
 from integration.simulator.records import Json, Trigger
@@ -14,6 +15,7 @@ from integration.simulator.simulation import simulation
 from integration.simulator.wire import trigger_json
 
 routes = Blueprint("triggers", __name__)
+routes.before_request(only_admins)
 
 
 @routes.get("/triggers")
@@ -34,6 +36,7 @@ def create() -> tuple[Json, int]:
         trigger = Trigger(
             next(account.numbers), _title(attributes), _update_type(attributes), webhook_id, text, now, now
         )
+        trigger.description = str(attributes.get("description") or "")
         account.triggers[trigger.id] = trigger
         return {"trigger": trigger_json(trigger)}, 201
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from integration.simulator.api.gate import actor
+from integration.simulator.api import gate
 from integration.simulator.errors import not_found
 from integration.simulator.records import Json
 from integration.simulator.simulation import simulation
-from integration.simulator.wire import user_json
+from integration.simulator.wire import iso, user_json
 
 routes = Blueprint("users", __name__)
 
@@ -16,7 +16,14 @@ routes = Blueprint("users", __name__)
 @routes.get("/users/me")
 def me() -> Json:
     """The user that the credentials belong to."""
-    return {"user": user_json(actor())}
+    return {"user": user_json(gate.actor())}
+
+
+@routes.get("/oauth/tokens/current")
+def current_token() -> Json:
+    """What the token of this request may do; the token itself is not shown whole."""
+    token = gate.token()
+    return {"token": {"user_id": gate.actor().id, "scopes": sorted(token.scopes), "expires_at": iso(token.expires_at)}}
 
 
 @routes.get("/users/<int:user_id>")

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import secrets
 
+import requests
 from flask import Blueprint, request
 
 from integration.simulator.account import EVENT_KIND, TRIGGER_KIND, Account
-from integration.simulator.api.http import body
+from integration.simulator.api.gate import only_admins
+from integration.simulator.api.http import body, page
+from integration.simulator.delivery import deliver_test
 from integration.simulator.errors import ApiError, not_found
 from integration.simulator.records import Json, Webhook
 from integration.simulator.simulation import simulation
-from integration.simulator.wire import webhook_json
+from integration.simulator.wire import invocation_json, webhook_json
+from integration.zendesk.signature import PUBLIC_TEST_SECRET
 
 routes = Blueprint("webhooks", __name__)
+routes.before_request(only_admins)
 
 
 @routes.get("/webhooks")
 def list_webhooks() -> Json:
-    """All webhooks; their secrets have a route of their own."""
+    """All webhooks, by cursor whether the caller asks for that or not; their secrets have a route of their own."""
     account = simulation().account
     with account.lock:
-        rows = [webhook_json(webhook) for webhook in account.webhooks.values()]
-        meta = {"has_more": False, "after_cursor": None, "before_cursor": None}
-        return {"webhooks": rows, "meta": meta, "links": {"next": None, "prev": None}}
+        return page("webhooks", list(account.webhooks.values()), webhook_json, always=True)
 
 
 @routes.post("/webhooks")
@@ -46,13 +49,13 @@ def show(webhook_id: str) -> Json:
         return {"webhook": webhook_json(_webhook(account, webhook_id))}
 
 
-@routes.put("/webhooks/<webhook_id>")
+@routes.route("/webhooks/<webhook_id>", methods=["PUT", "PATCH"])
 def update(webhook_id: str) -> tuple[str, int]:
-    """Replace a webhook's attributes."""
+    """Replace a webhook's attributes: all of them by PUT, those named by PATCH."""
     attributes, account = body("webhook"), simulation().account
     with account.lock:
         webhook = _webhook(account, webhook_id)
-        _assign(webhook, attributes)
+        _assign(webhook, (webhook_json(webhook) if request.method == "PATCH" else {}) | attributes)
         webhook.updated_at = account.now()
     return "", 204
 
@@ -81,6 +84,35 @@ def signing_secret(webhook_id: str) -> tuple[Json, int]:
     return shown, 201 if request.method == "POST" else 200
 
 
+@routes.get("/webhooks/<webhook_id>/invocations")
+def invocations(webhook_id: str) -> Json:
+    """Its deliveries, the latest first."""
+    account = simulation().account
+    with account.lock:
+        found = list(reversed(_webhook(account, webhook_id).invocations.values()))
+        return page("invocations", found, invocation_json, always=True)
+
+
+@routes.post("/webhooks/test")
+def test() -> Json:
+    """Send a test and show what the endpoint answered; the request's own members override the webhook's."""
+    attributes, account = body("request"), simulation().account
+    with account.lock:
+        webhook_id = request.args.get("webhook_id")
+        saved = _webhook(account, webhook_id) if webhook_id else None
+        webhook = Webhook("", "", "", [], PUBLIC_TEST_SECRET, 0, 0)
+        unsaved: Json = {"name": "Test", "subscriptions": [EVENT_KIND]}
+        _assign(webhook, (webhook_json(saved) if saved else unsaved) | attributes)
+        if saved and not account.config.tests_signed_publicly:
+            webhook.secret = saved.secret
+    try:
+        answer = deliver_test(account, webhook, str(attributes.get("payload") or "").encode())
+    except requests.RequestException as error:
+        raise ApiError(422, "WebhookTestFailed", f"no answer: {type(error).__name__}") from None
+    headers = [{"key": key, "value": value} for key, value in answer.headers.items()]
+    return {"response": {"status": answer.status_code, "headers": headers, "payload": answer.text}}
+
+
 def _webhook(account: Account, webhook_id: str) -> Webhook:
     if webhook_id not in account.webhooks:
         raise not_found()
@@ -91,7 +123,8 @@ def _assign(webhook: Webhook, attributes: Json) -> None:
     """Take over the attributes of a POST or PUT.
 
     Raises:
-        ApiError: 400 when one is missing, or the subscriptions mix the two kinds, which exclude each other.
+        ApiError: 400 when one is missing, the subscriptions mix the two kinds, which exclude each other, or the kind
+            would change, which Zendesk does not do.
     """
     name, endpoint = str(attributes.get("name") or ""), str(attributes.get("endpoint") or "")
     subscriptions = attributes.get("subscriptions") or []
@@ -101,6 +134,9 @@ def _assign(webhook: Webhook, attributes: Json) -> None:
         raise ApiError(400, "InvalidWebhook", f"subscriptions must be ['{EVENT_KIND}'] or ['{TRIGGER_KIND}']")
     if (attributes.get("http_method", "POST"), attributes.get("request_format", "json")) != ("POST", "json"):
         raise ApiError(400, "InvalidWebhook", "the simulator only sends POST with JSON")
+    if webhook.subscriptions and webhook.subscriptions != subscriptions:
+        raise ApiError(400, "InvalidWebhook", "a webhook's connection method cannot be changed")
+    webhook.description = str(attributes.get("description") or "")
     webhook.name, webhook.endpoint, webhook.subscriptions = name, endpoint, list(subscriptions)
     webhook.status = str(attributes.get("status") or "active")
 

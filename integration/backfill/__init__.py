@@ -1,0 +1,1 @@
+"""``presort backfill``: which old tickets to sort, how long that takes, and how far it is."""

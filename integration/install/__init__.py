@@ -1,0 +1,1 @@
+"""``presort install`` and ``presort uninstall``: the Zendesk side of Presort, made and taken away again."""

@@ -1,0 +1,1 @@
+"""The commands by which people see how Presort stands, and hold it back."""
