@@ -44,5 +44,6 @@ def test_what_could_not_be_written_is_counted_by_label_and_is_a_metric(config: S
     taxonomy.count_gone(store.redis, "category", {"refund": 1, "spam": 1})
     assert taxonomy.gone(store.redis, "category") == {"refund": 3, "spam": 1}
     assert taxonomy.gone(store.redis, "urgency") == {}
+    assert 0 < store.redis.ttl("presort:gone:category") <= taxonomy.GONE_TTL
     shown = create_app(config).test_client().get("/metrics").text
     assert 'presort_option_missing_total{classifier="category",label="refund"} 3.0' in shown

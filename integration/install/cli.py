@@ -205,13 +205,12 @@ def _write_secret(secret: str, file: Path) -> None:
                 raise click.ClickException(
                     f"{file} holds something else: remove it, or name another file, and run this again"
                 )
-            file.chmod(0o600)
         else:
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
                 opened.write(f"{secret}\n")
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
-    click.echo(f"\nThe signing secret is in {file}, for you alone: point PRESORT_WEBHOOK_SECRETS_FILE there.")
+    click.echo(f"\nThe signing secret is in {file}: point PRESORT_WEBHOOK_SECRETS_FILE there.")
 
 
 def _is_new(planned: Plan) -> bool:

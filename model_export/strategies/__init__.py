@@ -45,8 +45,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         batch_size: rows a step.
         learning_rate: the encoder's highest; None for one that suits its width, or that the range test finds.
         dropout: share of activations and of attention weights left out in training.
-        consistency: how much a classifier is held to the same answer when a row is read twice with other units dropped
-            (R-Drop); a training step takes twice as long. 0 reads once.
         device: ``auto`` takes a GPU when there is one.
         checkpoints: folder for the state of a training; None keeps none.
         checkpoint_every: steps between two checkpoints within an epoch.
@@ -65,7 +63,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int = 32
     learning_rate: float | None = None
     dropout: float = 0.1
-    consistency: float = 0.0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     checkpoints: Path | None = None
     checkpoint_every: int = 500

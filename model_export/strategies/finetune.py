@@ -119,18 +119,11 @@ def fit_classifier(
     curves = run_training(
         model,
         groups,
-        classification_loss(model, sequences, train, weights, settings.consistency),
+        classification_loss(model, sequences, train, weights),
         [len(sequence) for sequence in sequences],
         plan,
         evaluate=_scorer(model, tokenize(tokenizer, dev.texts, settings.max_length), dev, added),
-        data=fingerprint(
-            settings.base,
-            settings.dropout,
-            train.texts,
-            train.targets.tolist(),
-            train.weights.tolist(),
-            *([settings.consistency] if settings.consistency else []),
-        ),
+        data=fingerprint(settings.base, settings.dropout, train.texts, train.targets.tolist(), train.weights.tolist()),
         progress=progress,
     )
     with torch.no_grad():
@@ -153,7 +146,6 @@ def classification_loss(
     sequences: Sequence[torch.Tensor],
     split: Split,
     positive: torch.Tensor | None = None,
-    consistency: float = 0.0,
 ) -> LossOf:
     """The weighted mean cross-entropy of a batch; a row of weight 0.3 pulls with 0.3 of a whole row's force.
 
@@ -162,7 +154,6 @@ def classification_loss(
         sequences: tokens of each row.
         split: targets and weights of the rows.
         positive: (L,) weights of the positives, for ``multi``.
-        consistency: see ``Settings``.
     """
     device = next(model.parameters()).device
     positive = None if positive is None else positive.to(device)
@@ -170,8 +161,6 @@ def classification_loss(
     weights = torch.from_numpy(split.weights).to(device)
 
     def loss_of(rows: list[int]) -> torch.Tensor:
-        if consistency:
-            rows = [*rows, *rows]  # in one batch, and each time with other units dropped
         logits = model(*pad([sequences[row] for row in rows], device)).logits.float()
         if targets.ndim == 1:
             loss = functional.cross_entropy(logits, targets[rows], reduction="none")
@@ -179,22 +168,9 @@ def classification_loss(
             loss = functional.binary_cross_entropy_with_logits(
                 logits, targets[rows].float(), reduction="none", pos_weight=positive
             ).sum(1)
-        if consistency:
-            loss = loss + consistency * disagreement(*logits.chunk(2), several=targets.ndim > 1).repeat(2)
         return (loss * weights[rows]).mean()
 
     return loss_of
-
-
-def disagreement(first: torch.Tensor, second: torch.Tensor, *, several: bool) -> torch.Tensor:
-    """Mean of the two Kullback-Leibler divergences between two answers to each row, (N,), from (N, L) logits.
-
-    R-Drop (Liang et al. 2021). For ``several`` labels, summed over the labels' Bernoulli distributions.
-    """
-    if several:
-        return ((first.sigmoid() - second.sigmoid()) * (first - second)).sum(1) / 2
-    logs = first.log_softmax(1), second.log_softmax(1)
-    return ((logs[0].exp() - logs[1].exp()) * (logs[0] - logs[1])).sum(1) / 2
 
 
 def predict_logits(

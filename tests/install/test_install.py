@@ -157,6 +157,14 @@ def test_what_was_made_by_hand_is_taken_over(desk: Desk) -> None:
     assert len(desk.account.webhooks) == 1
 
 
+def test_of_two_webhooks_to_us_our_own_is_ours(desk: Desk) -> None:
+    desk.install()
+    body = {"name": "By hand", "endpoint": desk.endpoint, "subscriptions": [TICKET_CREATED]}
+    assert desk.running.api("POST", "/webhooks", {"webhook": body}).status_code == 201
+    desk.account.webhooks = dict(reversed(desk.account.webhooks.items()))
+    assert f'  keep    webhook "Presort" to {desk.endpoint}' in desk.install().output
+
+
 def test_another_installations_webhook_is_left_alone_and_shown(desk: Desk) -> None:
     desk.install()
     old = desk.endpoint
@@ -234,9 +242,10 @@ def test_the_secret_goes_to_a_file_for_its_owner_or_to_a_screen(
     assert "--secret-file FILE writes it to a file" in result.output
     result = desk.install("--secret-file", str(desk.secret_file))
     assert desk.secret_file.read_text() == f"{desk.secret()}\n"
-    desk.secret_file.chmod(0o644)
-    desk.install("--secret-file", str(desk.secret_file))
     assert stat.S_IMODE(desk.secret_file.stat().st_mode) == 0o600
+    desk.secret_file.chmod(0o640)  # for the user that the receiver runs as
+    assert "The signing secret is in" in desk.install("--secret-file", str(desk.secret_file)).output
+    assert stat.S_IMODE(desk.secret_file.stat().st_mode) == 0o640
     assert desk.secret() not in result.output + caplog.text
     monkeypatch.setattr(cli, "on_a_screen", lambda: True)
     assert f"export PRESORT_WEBHOOK_SECRETS='{desk.secret()}'" in desk.install().output

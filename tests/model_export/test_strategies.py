@@ -20,7 +20,7 @@ import onnxruntime
 import torch
 from threadpoolctl import threadpool_limits
 
-from model_export.base import MeanPooled, classifier, load_base, load_classifier
+from model_export.base import MeanPooled, load_base, load_classifier
 from model_export.batches import tokenize
 from model_export.dataset.rows import DataError, Split
 from model_export.range_test import range_test, steepest
@@ -32,7 +32,6 @@ from model_export.strategies.finetune import (
     FineTuned,
     classification_loss,
     default_epochs,
-    disagreement,
     fit,
     positive_weights,
     predict_logits,
@@ -256,32 +255,6 @@ class TestFineTuning:
     def test_few_rows_get_more_epochs(self) -> None:
         """About 400 steps, between 4 and 20 epochs."""
         assert [default_epochs(rows, 32) for rows in (50, 1000, 3200, 100_000)] == [20, 13, 4, 4]
-
-    def test_two_answers_disagree_by_their_mean_divergence(self) -> None:
-        """Kullback and Leibler's, both ways; for several labels summed over their Bernoulli distributions."""
-        first, second = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([[0.5, 1.0, -1.0]])
-        p, q = first.softmax(1), second.softmax(1)
-        expected = ((p * (p / q).log()).sum() + (q * (q / p).log()).sum()) / 2
-        torch.testing.assert_close(disagreement(first, second, several=False), expected[None])
-        p, q = first.sigmoid(), second.sigmoid()
-        both = [p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log(), q * (q / p).log()]
-        both[1] = both[1] + (1 - q) * ((1 - q) / (1 - p)).log()
-        torch.testing.assert_close(disagreement(first, second, several=True), (both[0] + both[1]).sum()[None] / 2)
-
-    @pytest.mark.parametrize("task", ["single", "multi"])
-    def test_consistency_costs_a_second_reading_that_differs(self, base: Path, task: str) -> None:
-        """Nothing where no unit is dropped, for then both readings are the same."""
-        train = tiny.single(16) if task == "single" else tiny.multi(16)
-        loaded = load_base(str(base))
-        sequences = tokenize(loaded.tokenizer, train.texts, 32)
-        model = classifier(loaded, len(tiny.LABELS), 0.5)
-        for dropping in (False, True):
-            losses = []
-            for consistency in (1e-9, 10.0):
-                torch.manual_seed(1)
-                loss_of = classification_loss(model.train(dropping), sequences, train, consistency=consistency)
-                losses.append(loss_of(list(range(16))).item())
-            assert (losses[1] > losses[0] + 1e-4) == dropping
 
     def test_rare_labels_pull_harder_and_by_how_much_is_known(self) -> None:
         """A model of nothing but a bias: at the least loss, the weight's logarithm is what its logit has too much."""
