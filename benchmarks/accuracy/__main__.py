@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def _measure(
             bundle = (bundles or Path(scratch)) / name
             bundle.parent.mkdir(parents=True, exist_ok=True)
             assert isinstance(fitted, FineTuned), "the other strategies make no bundle"
-            made = make_bundle(fitted, dataset, bundle, name=name, target=0.9)
+            made = make_bundle(fitted, dataset, bundle, name=name, target=0.9, say=partial(click.echo, err=True))
             figures["bundle"] = measure.bundle(bundle, made, fitted, loaded, resplit=resplit)
     return figures
 

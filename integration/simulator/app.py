@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException, ServiceUnavailable
+from werkzeug.exceptions import HTTPException
 
 from integration.simulator import desk, pages
 from integration.simulator.api import export, fields, gate, oauth, search, tickets, triggers, users, webhooks
@@ -53,8 +53,8 @@ def create_app(config: SimulatorConfig | None = None, clock: Callable[[], float]
 
 
 def _http_error(error: HTTPException) -> Response | HTTPException:
-    """What never reached a route, or the ``down`` fault, which answers as a gateway does: in HTML."""
-    if isinstance(error, ServiceUnavailable) or not request.path.startswith(("/api/", "/simulator/", "/oauth/")):
+    """What never reached a route, or the ``status`` fault, which answers as a gateway does: in HTML."""
+    if (error.code or 500) >= 500 or not request.path.startswith(("/api/", "/simulator/", "/oauth/")):
         return error
     response = jsonify({"error": (error.name or "Error").replace(" ", ""), "description": error.description})
     response.status_code = error.code or 500

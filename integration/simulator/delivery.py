@@ -96,7 +96,11 @@ class Courier:
 
     def _attempt(self, session: requests.Session, delivery: Delivery) -> None:
         account, ledger, config = delivery.account, delivery.ticket.ledger, delivery.account.config
+        breaker, breaker_s = delivery.webhook.breaker, self._faults().breaker
         with account.lock:
+            if breaker_s and account.now() < breaker.open_until:
+                account.counts["dropped"] += 1
+                return
             ledger.attempts += 1
             if ledger.first_sent_at is None:
                 ledger.first_sent_at = account.now()
@@ -116,6 +120,8 @@ class Courier:
             status, pause = answer.status_code, _pause(answer, config.delivery_retry_s)
         with account.lock:
             ledger.last_status = status
+            if breaker_s:
+                breaker.note(account.now(), failed=status not in range(200, 300), pause_s=breaker_s)
             _remember(delivery.webhook, Invocation(delivery.invocation_id, status, account.now()))
             if status in range(200, 300) and not ledger.delivered:
                 ledger.delivered = True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from integration.simulator.breaker import Breaker
+
 Json = dict[str, Any]
 """A JSON object. Zendesk drops members it does not know, so bodies stay dictionaries and are read by name."""
 
@@ -154,6 +156,7 @@ class Webhook:
     status: str = "active"
     description: str = ""
     invocations: dict[str, Invocation] = field(default_factory=dict)
+    breaker: Breaker = field(default_factory=Breaker)
 
 
 @dataclass(slots=True)

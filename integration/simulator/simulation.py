@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 import uuid
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from flask import current_app
 
 from integration.simulator import payloads
-from integration.simulator.account import EVENT_KIND, Account
+from integration.simulator.account import AGENT, EVENT_KIND, INTEGRATION, Account
 from integration.simulator.config import SimulatorConfig
 from integration.simulator.delivery import Courier
 from integration.simulator.errors import ApiError
@@ -21,6 +22,8 @@ from integration.simulator.tickets import create_ticket, update_ticket
 EXTENSION = "presort-simulator"
 KEPT_JOBS = 1_000
 """Zendesk keeps a job's data for a day; the oldest here are always completed ones."""
+TRIAGE_TAG = "sentiment__neutral"
+"""What intelligent triage leaves on a ticket, in its ``collide`` fault."""
 
 
 class Simulation:
@@ -37,6 +40,7 @@ class Simulation:
         self.account = Account(config, clock)
         self.faults = Faults()
         self.faults_since = clock()
+        self._random = random.Random(1)  # noqa: S311 - decides what fails, guards nothing
         self.scheduler = Scheduler()
         self.courier = Courier(self.scheduler, lambda: self.faults, config.delivery_threads)
 
@@ -46,8 +50,12 @@ class Simulation:
         self.set_faults(Faults())
 
     def set_faults(self, faults: Faults) -> None:
-        """Replace the fault switches; their durations start now."""
-        self.faults, self.faults_since = faults, self.clock()
+        """Replace the fault switches; their durations start now, and their lots anew."""
+        with self.account.lock:
+            self.faults, self.faults_since = faults, self.clock()
+            self._random.seed(1)
+            if faults.revoked:
+                self.account.tokens.clear()
 
     def stop(self) -> None:
         """End the threads."""
@@ -68,6 +76,9 @@ class Simulation:
         """Update a ticket and fire the triggers; see ``update_ticket`` for the errors, and 404."""
         with self.account.lock:
             ticket = self.account.ticket(ticket_id)
+            if actor_id == INTEGRATION.id and self._strikes(self.faults.collide):
+                tagged = {"tags": [*ticket.tags, TRIAGE_TAG]}
+                self.update(ticket_id, tagged, actor_id=AGENT.id, channel="web")
             audit = update_ticket(self.account, ticket, attributes, actor_id=actor_id, channel=channel)
             self._fire("Change", ticket)
             return audit
@@ -78,7 +89,8 @@ class Simulation:
         Args:
             kind: the job's type, for people.
             items: what to work on.
-            work: turns an item into its result; an ``ApiError`` it raises becomes a failed result.
+            work: turns an item into its result; an ``ApiError`` it raises becomes a failed result, as does the
+                ``fail_in_jobs`` fault.
 
         Raises:
             ApiError: 429 ``TooManyJobs`` when too many jobs are unfinished.
@@ -96,13 +108,22 @@ class Simulation:
         def begin() -> None:
             job.status = "working"
 
+        def attempt(item: Json) -> Json:
+            if self._strikes(self.faults.fail_in_jobs):
+                raise ApiError(500, "InternalError", "Something went wrong with this ticket")
+            return work(item)
+
         def finish() -> None:
-            results = [_result(index, item, work) for index, item in enumerate(items)]
+            results = [_result(index, item, attempt) for index, item in enumerate(items)]
             job.results, job.progress, job.status = results, len(items), "completed"
 
         self.scheduler.after(self.config.job_time_s / 2, begin)
         self.scheduler.after(self.config.job_time_s, finish)
         return job
+
+    def _strikes(self, share: float) -> bool:
+        """Whether a fault that hits this share of cases hits the present one."""
+        return self._random.random() < share
 
     def _fire(self, update_type: str, ticket: Ticket) -> None:
         for trigger in self.account.triggers.values():

@@ -7,8 +7,8 @@ import binascii
 import hmac
 import time
 
-from flask import Response, g, request
-from werkzeug.exceptions import ServiceUnavailable
+import msgspec
+from flask import Response, abort, g, request
 
 from integration.simulator.account import INTEGRATION, Account
 from integration.simulator.errors import ApiError, limited, not_found
@@ -22,7 +22,7 @@ def enter() -> None:
 
     Raises:
         ApiError: 401, 403, or 429 with ``Retry-After``.
-        ServiceUnavailable: the ``down`` fault; an HTML page, as a gateway sends.
+        HTTPException: the ``status`` or the ``down`` fault; an HTML page, as a gateway sends.
     """
     running = simulation()
     faults, since = running.faults, running.faults_since
@@ -31,8 +31,8 @@ def enter() -> None:
     account = running.account
     with account.lock:
         account.requests[f"{request.method} {request.url_rule}"] += 1
-        if faults.down:
-            raise ServiceUnavailable
+        if faults.status or faults.down:
+            abort(faults.status or 503)
         g.presort_user = _authenticate(account)
         now = account.now()
         if (left := since + faults.rate_limited - now) > 0:
@@ -42,8 +42,9 @@ def enter() -> None:
 
 
 def leave(response: Response) -> Response:
-    """Put the budgets on the answer, under the old names and the new ones."""
-    account = simulation().account
+    """Put the budgets on the answer, under the old names and the new ones; a 429 says what the faults make it say."""
+    running = simulation()
+    account, retry_after = running.account, running.faults.retry_after
     with account.lock:
         window, now = account.requests_left, account.now()
         for name in ("X-Rate-Limit", "ratelimit-limit"):
@@ -53,6 +54,10 @@ def leave(response: Response) -> Response:
         response.headers["ratelimit-reset"] = str(int(window.reset_s(now)))
         if response.status_code == 429:
             account.counts["limited"] += 1
+            if retry_after is None:
+                response.headers.pop("Retry-After", None)
+            elif retry_after is not msgspec.UNSET:
+                response.headers["Retry-After"] = f"{retry_after:g}"
     return response
 
 
