@@ -82,6 +82,7 @@ def make_bundle(
     name: str,
     target: float,
     fp16: bool = False,
+    languages: Sequence[str] = (),
     unseen: bool = True,
     curves: Sequence[Curve] = (),
     learning: Sequence[LearningPoint] = (),
@@ -99,6 +100,7 @@ def make_bundle(
         name: of the model.
         target: precision that a filled category must reach.
         fp16: add the graph for CUDA. Left out unless asked: every worker fetches the whole bundle, most have no GPU.
+        languages: that the tickets are written in, see ``Manifest``.
         unseen: whether the network was trained on the data set's training rows, and on no others of it.
         curves: pictures of the training for the report.
         learning: what fewer tickets or other strategies gave, for the report.
@@ -125,6 +127,7 @@ def make_bundle(
         task=dataset.task,
         labels=tuple(Label(value=label, name=dataset.names.get(label, label)) for label in dataset.labels),
         max_length=fitted.max_length,
+        languages=tuple(languages),
         text_version=TEXT_VERSION,
         files={},
         base=fitted.describe(),

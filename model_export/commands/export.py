@@ -30,6 +30,7 @@ def export(
     target: float,
     fp16: bool,
     compared: Path | None,
+    languages: tuple[str, ...],
     max_length: int | None,
     seed: int,
     **given: Unpack[Rules],
@@ -61,4 +62,4 @@ def export(
     unseen = loaded.data == data.fingerprint
     if not unseen:
         click.echo("Whether it was trained on these tickets is not known; if it was, it looks better than it is.")
-    make(loaded, data, BundleOptions(out, name, target, fp16), unseen=unseen, learning=learning)
+    make(loaded, data, BundleOptions(out, name, target, fp16, languages), unseen=unseen, learning=learning)

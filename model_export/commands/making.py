@@ -26,11 +26,26 @@ class BundleOptions(NamedTuple):
     name: str
     target: float
     fp16: bool
+    languages: tuple[str, ...] = ()
+
+
+def _check_languages(_: click.Context, option: click.Parameter, codes: tuple[str, ...]) -> tuple[str, ...]:
+    if wrong := [code for code in codes if not (len(code) in (2, 3) and code.isascii() and code.islower())]:
+        raise click.BadParameter(f"{wrong[0]} is no ISO 639 code: write en, de, pt", param=option)
+    return codes
 
 
 def bundle_options(command: Command) -> Command:
     """A command with ``BundleOptions``."""
     for option in (
+        click.option(
+            "--language",
+            "languages",
+            multiple=True,
+            metavar="CODE",
+            callback=_check_languages,
+            help="That tickets are written in, ISO 639: en; may be repeated. In others they are only suggested.",
+        ),
         click.option("--compared", type=FILE, help="compare.json of `compare`: its learning curve joins the report."),
         click.option("--fp16", is_flag=True, help="Add the graph for CUDA: the bundle grows by 40 %."),
         click.option(
@@ -111,6 +126,7 @@ def make(
             name=options.name,
             target=options.target,
             fp16=options.fp16,
+            languages=options.languages,
             unseen=unseen,
             curves=curves,
             learning=learning,

@@ -56,6 +56,7 @@ def train(
     target: float,
     fp16: bool,
     compared: Path | None,
+    languages: tuple[str, ...],
     strategy: str,
     base: str,
     unlabelled: Path | None,
@@ -114,7 +115,7 @@ def train(
     from model_export.report.training import training_curves  # noqa: PLC0415 - torch
 
     curves = training_curves(fitted.curves, fitted.range_test)
-    make(fitted, data, BundleOptions(out, name, target, fp16), curves=curves, learning=learning)
+    make(fitted, data, BundleOptions(out, name, target, fp16, languages), curves=curves, learning=learning)
 
 
 def _texts(unlabelled: Path, columns: Columns) -> tuple[str, ...]:

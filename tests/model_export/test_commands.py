@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("matplotlib", reason="reports need the evaluate extra")
 
@@ -266,3 +267,10 @@ def test_a_learning_curve_joins_the_report_of_the_same_tickets_only(tmp_path: Pa
     path.write_text("[]", encoding="utf-8")
     with pytest.raises(DataError, match=r"is not the compare\.json"):
         read_learning(path, "f")
+
+
+def test_a_language_is_a_code(tmp_path: Path) -> None:
+    tickets = write_tickets(tmp_path / "t.csv", ["a text"], ["refund"])
+    result = CliRunner().invoke(main, ["train", str(tickets), "--language", "English"])
+    assert result.exit_code == 2
+    assert "English is no ISO 639 code: write en, de, pt" in result.output

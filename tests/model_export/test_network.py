@@ -33,11 +33,13 @@ torch.set_num_threads(1)  # so small a model only waits for its threads to meet
 
 def test_a_kept_network_makes_the_same_bundle_again(trained: Trained, tiny_tickets: Path, tmp_path: Path) -> None:
     run("dataset", tiny_tickets, tmp_path / "rows")
-    printed = run("export", trained.network, tmp_path / "rows", "--out", tmp_path / "bundle", "--target", "0.8")
+    more = ["--target", "0.8", "--language", "en", "--language", "de"]
+    printed = run("export", trained.network, tmp_path / "rows", "--out", tmp_path / "bundle", *more)
     first, again = read_manifest(trained.bundle), read_manifest(tmp_path / "bundle")
     assert (again.temperature, again.metrics) == (first.temperature, first.metrics)
     assert [label.threshold for label in again.labels] == [label.threshold for label in first.labels]
     assert again.files[INT8].sha256 == first.files[INT8].sha256
+    assert (first.languages, again.languages) == ((), ("en", "de"))
     assert "it had never seen" in printed
     assert "not known" not in printed
 
