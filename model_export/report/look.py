@@ -12,7 +12,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 from matplotlib.typing import RcKeyType
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; these are also seen on black and on white.
@@ -67,9 +67,9 @@ def to_svg(figure: Figure) -> str:
 
 
 def percent(*axes: Axis) -> None:
-    """Label shares as percentages."""
+    """Label shares as percentages, with as many digits as tell the ticks apart."""
     for axis in axes:
-        axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+        axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
 
 
 def brief(name: str, longest: int = 24) -> str:
