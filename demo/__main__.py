@@ -18,7 +18,7 @@ import click
 
 from demo.processes import ProcessError
 from demo.scenario import SECONDS, Arrival, arrivals
-from demo.stage import Stage, call, stage
+from demo.stage import WORKERS, Stage, call, stage
 from integration.embedded_redis import NoRedisError
 from integration.records import Record
 from integration.store import Store
@@ -52,7 +52,7 @@ def main() -> None:
 def _play(running: Stage, seed: int) -> dict[int, Arrival]:
     """File the tickets in real time, then wait until everything is decided and the alert is over."""
     store = Store(running.redis_url)
-    _until(lambda: len(store.workers()) >= 2, 30)
+    _until(lambda: len(store.workers()) >= WORKERS, 30)
     # Webhooks come twice now and then; nobody should notice.
     call(f"{running.zendesk_url}/simulator/faults", {"duplicate": 0.05})
     filed: dict[int, Arrival] = {}
@@ -109,7 +109,6 @@ class _Progress:
 
     def finish(self) -> None:
         """Leave the line standing."""
-        self._next = 0.0
         if sys.stdout.isatty():
             click.echo()
 

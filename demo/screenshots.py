@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from demo.scenario import arrivals
-from demo.stage import call, stage
+from demo.stage import WORKERS, call, stage
 from integration.store import Store
 
 IMAGES = Path("docs/img")
@@ -24,7 +24,7 @@ def main() -> None:
     if chromium is None:
         sys.exit("no Chromium found: install one (Debian: apt install chromium)")
     with tempfile.TemporaryDirectory() as folder, stage(Path(folder)) as running, sync_playwright() as playwright:
-        while len(Store(running.redis_url).workers()) < 2:
+        while len(Store(running.redis_url).workers()) < WORKERS:
             time.sleep(0.1)
         # Root, as in a container, has no sandbox; nothing but our own page is opened.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])

@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-HOURS_A_WEEK = 7 * 24
 HOLD_OUT = 4
 """One in so many of a category's ``subjects`` and ``asks`` is held out of training."""
 
@@ -49,20 +48,6 @@ CATEGORIES = tuple(Category(entry["value"], entry["name"]) for entry in _PHRASES
 _ALTERNATIVES = re.compile(r"\[([^\]]*)\]")
 _SLOT = re.compile(r"\{(\w+)\}")
 _WORD = re.compile(r"(?<![\w@.])[a-z]{4,}(?![\w@.])", re.IGNORECASE)
-
-# Tickets an hour relative to the week's mean, before normalising: two humps a day, and a quiet week-end.
-_BY_HOUR = (2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 13, 12, 10, 10, 11, 11, 10, 10, 11, 12, 11, 8, 5, 3)
-_BY_DAY = (1.3, 1.15, 1.05, 1.0, 1.0, 0.6, 0.5)
-
-
-def arrival_rate(hour: int) -> float:
-    """Relative rate of new tickets in an hour of the week; the mean over a week is 1.
-
-    Args:
-        hour: hours since Monday 00:00; any integer, weeks repeat.
-    """
-    day, of_day = divmod(hour % HOURS_A_WEEK, 24)
-    return _BY_DAY[day] * _BY_HOUR[of_day] * HOURS_A_WEEK / (sum(_BY_DAY) * sum(_BY_HOUR))
 
 
 def generate(rng: random.Random, category: str, phrasings: Phrasings = "all") -> Ticket:

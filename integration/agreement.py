@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import click
-from redis.exceptions import RedisError
 
-from integration import outcomes, settings
+from integration import outcomes
+from integration.console import chosen, connected
 from integration.controls import Controls
 from integration.outcomes import Counts
 from integration.records import Model
 from integration.store import Store
+from integration.times import local_time
 
 Z = 1.959964
 """Standard normal quantile of a two-sided 95 % interval."""
@@ -84,19 +85,12 @@ def agreement(*, name: str | None, month: str) -> None:
 
     Example: presort agreement --month 2026-11
     """
-    try:
-        config = settings.load()
-        names = [one.name for one in config.classifiers if name in {None, one.name}]
-        if not names:
-            known = ", ".join(one.name for one in config.classifiers)
-            raise click.UsageError(f"presort.toml has no classifier {name!r}: there is {known}")
-        store = Store(config.redis_url)
+    with connected() as (config, store):
+        names = [one.name for one in chosen(config, name)]
         counts = {one: outcomes.counts(store.redis, one, month) for one in names}
         click.echo("\n".join(_funnel_lines(store, month, (one for each in counts.values() for one in each.values()))))
         for one in names:
             click.echo("\n" + "\n".join(_lines(store, one, month, counts[one])))
-    except (settings.SettingsError, RedisError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _funnel_lines(store: Store, month: str, counts: Iterable[Counts]) -> Iterator[str]:
@@ -127,8 +121,7 @@ def _lines(store: Store, classifier: str, month: str, counts: Mapping[tuple[str,
         yield from _table(rows, names)
     for (name, category), demotion in Controls(store.redis).demotions().items():
         if name == classifier:
-            since = datetime.fromtimestamp(demotion.at).astimezone()
-            yield f"  demoted: {category}, since {since:%Y-%m-%d %H:%M %Z}: {demotion.reason}"
+            yield f"  demoted: {category}, since {local_time(demotion.at)}: {demotion.reason}"
     for category in sorted({category for _, category in counts}):
         if wrong := outcomes.wrong_examples(store.redis, classifier, category, EXAMPLES):
             yield f"  newest wrong: {category} {' '.join(f'#{one}' for one in wrong)}"

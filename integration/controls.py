@@ -16,10 +16,11 @@ import msgspec
 from redis import Redis
 
 from integration.settings import Zendesk
+from integration.store import DAY
 
 log = logging.getLogger("presort.controls")
 
-DAY_TTL = 2 * 24 * 3600
+DAY_TTL = 2 * DAY
 CHANGES = 200
 """Changes that are remembered."""
 
@@ -174,16 +175,11 @@ class Controls:
         return {_place(str(key)): msgspec.json.decode(raw, type=Demotion) for key, raw in rows.items()}
 
     def restore(self, classifier: str, category: str, *, by: str) -> bool:
-        """Give a category its mode back; False when it is not demoted. Remembers when, see ``restored``."""
+        """Give a category its mode back; False when it is not demoted."""
         if not self._redis.hdel("presort:demoted", f"{classifier}/{category}"):
             return False
-        self._redis.hset("presort:restored", f"{classifier}/{category}", time.time())
         self._note(by, f"restored {classifier}/{category}")
         return True
-
-    def restored(self) -> dict[tuple[str, str], float]:
-        """Unix seconds of the latest restoration, by (classifier, category): older evidence was judged by a person."""
-        return {_place(str(key)): float(at) for key, at in self._redis.hgetall("presort:restored").items()}
 
     # Who did it
 

@@ -34,7 +34,6 @@ key                                    life      value
 ``switch``                             -         JSON ``Switch``: whether writes are paused (``controls``)
 ``written:<UTC date>``                 2 days    set of the ids of tickets written to, while there is a cap
 ``demoted``                            -         hash "classifier/category" -> JSON ``Demotion``
-``restored``                           -         the same -> Unix time of the latest restoration
 ``changes``                            -         list of the last 200 JSON ``Change``, newest first: who paused, ...
 ``alerts``                             -         hash "classifier/category" -> JSON of the open alert
 ``alert_log``                          -         list of the last 500 resolved alerts, newest first

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from redis import Redis
 
-GONE_TTL = 40 * 24 * 3600
+from integration.store import DAY
+
+GONE_TTL = 40 * DAY
 
 
 class Difference(NamedTuple):

@@ -18,7 +18,8 @@ from transformers import PreTrainedModel
 from model_export.bundle.manifest import PROTOCOL, BundleError, Label, Manifest
 from model_export.bundle.predictor import FP16, FP32, INT8, Predictor
 from model_export.bundle.text import TEXT_VERSION
-from model_export.calibrate import Floats, fit_temperature, probabilities
+from model_export.calibrate import Floats, Threshold, fit_temperature, probabilities
+from model_export.dataset.arrays import by_people
 from model_export.dataset.rows import Dataset
 from model_export.evaluate import (
     Parity,
@@ -34,10 +35,8 @@ from model_export.export import ExportError, check_fp16, export_onnx
 from model_export.pack import GOLDEN_SEQUENCES, pack
 from model_export.quantize import ROUNDINGS, quantize_fp16, quantize_int8
 from model_export.report.findings import Curve, Findings, LearningPoint
-from model_export.report.measuring import by_people, find
+from model_export.report.measuring import find
 from model_export.report.page import write_report
-
-SPEED_TEXTS = 200
 
 
 class Exportable(Protocol):
@@ -116,23 +115,9 @@ def make_bundle(
     if fitted.max_length > positions:  # the worker would fail at the first long ticket
         raise ExportError(f"the base reads at most {positions} tokens of a text: make it with --max-length {positions}")
     for part, split in (("calibration", dataset.calibration), ("test", dataset.test)):
-        by_people(part, split)  # raises before minutes are spent
+        by_people(split, part)  # raises before minutes are spent
     multi = dataset.task == "multi"
-    now = datetime.now(UTC)
-    manifest = Manifest(
-        protocol=PROTOCOL,
-        name=name,
-        version=now.strftime("%Y%m%dT%H%M%SZ"),
-        created=now.isoformat(timespec="seconds"),
-        task=dataset.task,
-        labels=tuple(Label(value=label, name=dataset.names.get(label, label)) for label in dataset.labels),
-        max_length=fitted.max_length,
-        languages=tuple(languages),
-        text_version=TEXT_VERSION,
-        files={},
-        base=fitted.describe(),
-        data={"fingerprint": dataset.fingerprint, **({"training_rows": len(dataset.train.texts)} if unseen else {})},
-    )
+    manifest = _manifest(fitted, dataset, name, languages, unseen=unseen)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name_of_work:
         work = Path(name_of_work)
         tokenizer, fp32, half = work / "tokenizer.json", work / FP32, work / FP16
@@ -169,7 +154,7 @@ def make_bundle(
             target=target,
             unseen=unseen,
             parity=agreement,
-            speed=measure_speed(shipped.predictor.predict, dataset.test.texts[:SPEED_TEXTS]),
+            speed=measure_speed(shipped.predictor.predict, dataset.test.texts),
             sizes={graph.name: graph.stat().st_size for graph in graphs},
             curves=curves,
             learning=learning,
@@ -177,15 +162,7 @@ def make_bundle(
         manifest = msgspec.structs.replace(
             manifest,
             temperature=temperature,
-            labels=tuple(
-                msgspec.structs.replace(
-                    label,
-                    threshold=solved.value,
-                    support=solved.support,
-                    precision_bound=solved.bound if solved.support else None,
-                )
-                for label, solved in zip(manifest.labels, findings.chosen.thresholds, strict=True)
-            ),
+            labels=tuple(_promising(*each) for each in zip(manifest.labels, findings.chosen.thresholds, strict=True)),
             confusion=None if multi else _confusion(dataset, held, test),
             metrics=findings.metrics(),
         )
@@ -202,6 +179,31 @@ def make_bundle(
             report=report,
         )
     return Made(manifest, findings)
+
+
+def _manifest(fitted: Exportable, dataset: Dataset, name: str, languages: Sequence[str], *, unseen: bool) -> Manifest:
+    """What is known before anything is measured; the version is the time."""
+    now = datetime.now(UTC)
+    return Manifest(
+        protocol=PROTOCOL,
+        name=name,
+        version=now.strftime("%Y%m%dT%H%M%SZ"),
+        created=now.isoformat(timespec="seconds"),
+        task=dataset.task,
+        labels=tuple(Label(value=label, name=dataset.names.get(label, label)) for label in dataset.labels),
+        max_length=fitted.max_length,
+        languages=tuple(languages),
+        text_version=TEXT_VERSION,
+        files={},
+        base=fitted.describe(),
+        data={"fingerprint": dataset.fingerprint, **({"training_rows": len(dataset.train.texts)} if unseen else {})},
+    )
+
+
+def _promising(label: Label, solved: Threshold) -> Label:
+    """The label with its threshold and the evidence for it."""
+    bound = solved.bound if solved.support else None
+    return msgspec.structs.replace(label, threshold=solved.value, support=solved.support, precision_bound=bound)
 
 
 def _candidates(fitted: Exportable, dataset: Dataset) -> Iterator[list[int]]:
@@ -232,7 +234,7 @@ def _best_for_cpu(
         else:
             return rounded, measured
     int8.unlink()
-    say("the bundle carries fp32 alone: as good as the network, and about a third as fast as int8")
+    say("the bundle carries fp32 alone: as good as the network, and less than half as fast as int8")
     return whole, None
 
 

@@ -9,15 +9,14 @@ import msgspec
 
 from model_export.atomic import add, change
 from model_export.bundle.channels import (
-    CHANNELS,
     SLOTS,
     Channels,
     RegistryError,
     Remote,
     check_name,
-    decode_channels,
     locate,
     reaching,
+    read_channels,
 )
 from model_export.bundle.manifest import MANIFEST, Manifest, read_manifest
 from model_export.evidence import METRICS, Evidence, decode, objections
@@ -119,7 +118,7 @@ def versions(url: str, name: str) -> list[Version]:
     """
     remote = locate(url, name)
     with reaching(remote):
-        channels = decode_channels(remote.fs.cat_file(f"{remote.path}/{CHANNELS}"), remote)
+        channels = read_channels(url, name)
         found = sorted(row["name"].rstrip("/").rpartition("/")[2] for row in remote.fs.ls(remote.path, detail=True))
         published = [one for one in found if remote.fs.exists(f"{remote.path}/{one}/{MANIFEST}")]
     return [

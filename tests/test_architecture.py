@@ -23,6 +23,7 @@ CONTRACTS = (
     "integration.controls",
     "integration.stream",
     "integration.taxonomy",
+    "integration.times",
     "integration.outcomes",
     "integration.notices",
     "integration.backfills",
@@ -93,6 +94,7 @@ def test_contracts_do_not_look_up() -> None:
         "integration.install",
         "integration.doctor",
         "integration.cli",
+        "integration.console",
         "integration.publisher",
         "celery",
     )

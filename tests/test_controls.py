@@ -116,11 +116,9 @@ def test_a_demotion_is_told_once_and_ended_by_a_person(controls: Controls) -> No
     assert controls.demote("category", "a/b", "61 of 90 right")
     assert not controls.demote("category", "a/b", "60 of 90 right")
     assert {place: one.reason for place, one in controls.demotions().items()} == {("category", "a/b"): "61 of 90 right"}
-    assert controls.restored() == {}
     assert controls.restore("category", "a/b", by="anna")
     assert not controls.restore("category", "a/b", by="anna")
     assert controls.demotions() == {}
-    assert list(controls.restored()) == [("category", "a/b")]
     assert [one.by for one in controls.changes()] == ["anna", "Presort"]
     assert controls.demote("category", "a/b", "again")
 

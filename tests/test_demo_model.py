@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from demo import tickets
-from demo.tickets import CATEGORIES, HOURS_A_WEEK, Phrasings, Ticket, arrival_rate, generate, vague
+from demo.tickets import CATEGORIES, Phrasings, Ticket, generate, vague
 from model_export.bundle.predictor import Predictor
 from model_export.bundle.text import prepare_text
 
@@ -83,15 +83,6 @@ def test_tickets_are_as_untidy_as_real_ones() -> None:
     for sign in ("\n-- \n", "wrote:\n> ", "<p>", "👋", "@example.", "https://", "Best regards"):
         assert any(sign in ticket.description for ticket in asked), sign
     assert any(not ticket.subject for ticket in asked)
-
-
-def test_tickets_arrive_by_day_rather_than_by_night() -> None:
-    week = [arrival_rate(hour) for hour in range(HOURS_A_WEEK)]
-    assert sum(week) / len(week) == pytest.approx(1)
-    assert min(week) > 0
-    assert week[10] > 5 * week[3]
-    assert sum(week[:24]) > 2 * sum(week[6 * 24 :])
-    assert arrival_rate(HOURS_A_WEEK + 5) == week[5]
 
 
 def test_the_bundle_is_small_enough_to_commit() -> None:

@@ -45,6 +45,7 @@ def test_the_example_shows_the_defaults() -> None:
     assert loaded.worker == settings.Worker()
     assert loaded.spikes == settings.Spikes()
     assert loaded.receiver == settings.Receiver()
+    assert loaded.ledger == settings.Ledger()
 
 
 def test_bundles_are_found_beside_the_file(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def _decide(
     """Triage together; when that fails, one by one, so that a poisonous ticket is parked alone."""
     if not tickets:
         return []
-    demoted = {category for name, category in parts.controls.demotions() if name == classifier.name}
+    demoted = parts.demoted(classifier)
     try:
         model = parts.predictors[classifier.name]
         return triage(tickets, classifier, model, own_user_id=own_user_id, now=time.time(), demoted=demoted)

@@ -58,7 +58,7 @@ def _look(parts: Parts, classifier: Classifier, target: float) -> None:
     redis, now = parts.store.redis, parts.clock()
     manifest = parts.predictors[classifier.name].manifest
     model = f"{manifest.name}@{manifest.version}"
-    demoted = {category for name, category in parts.controls.demotions() if name == classifier.name}
+    demoted = parts.demoted(classifier)
     spent = outcomes.spent(redis, classifier.name)
     for month in {month_of(now), _month_before(now)}:  # what comes later of an older one is little, and late
         for (counted, category), counts in outcomes.counts(redis, classifier.name, month).items():

@@ -17,7 +17,7 @@ from worker import demotion, hindsight
 from worker.hindsight import Said
 from worker.parts import Parts
 from worker.reconcile import SOLVED
-from worker.writing import HOLD_S
+from worker.setbacks import HOLD_S
 
 log = logging.getLogger("presort.ledger")
 
@@ -76,5 +76,6 @@ def _judge(parts: Parts, ticket: Ticket) -> list[Judgement]:
 def _audits(parts: Parts, ticket_id: int) -> list[Audit]:
     try:
         return parts.zendesk.audits(ticket_id)
-    except (PermanentError, UnreadableError):  # such as deleted within this second; it must not hold up the others
+    except (PermanentError, UnreadableError) as error:  # it must not hold up the others
+        log.warning("ticket %d is looked back at without its history: %s", ticket_id, error)
         return []

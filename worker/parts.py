@@ -78,6 +78,10 @@ class Parts:
             return classifier.target_precision
         return self.predictors[classifier.name].manifest.metrics.get("target_precision")
 
+    def demoted(self, classifier: Classifier) -> set[str]:
+        """Its categories that are suggested at most, until a person restores them."""
+        return {category for name, category in self.controls.demotions() if name == classifier.name}
+
     def publish_models(self) -> None:
         """Tell the integration side what is served."""
         for classifier in self.config.classifiers:

@@ -16,6 +16,7 @@ from integration.messages import Decision
 from integration.records import Outcome
 from integration.settings import Classifier
 from integration.zendesk.client import ChoiceField, Ticket, Update, Value
+from integration.zendesk.history import tags
 from worker.modes import mode_of, restrained
 
 log = logging.getLogger("presort.writing")
@@ -149,14 +150,14 @@ def _ours(decision: Decision, classifier: Classifier, kept: Mapping[int, object]
 
 
 def _aliased(decision: Decision, classifier: Classifier) -> set[str]:
-    return {classifier.option(tag) for tag in decision.answers}
+    return set(map(classifier.option, decision.answers))
 
 
 def _outcome(decision: Decision, stands: object, classifier: Classifier) -> tuple[Outcome, str]:
     """What a decision came to, by what stands in its field; Zendesk drops what is not among the options."""
     if decision.action == "suggest":
         return "suggested", decision.reason
-    kept, ours = _tags(stands), _aliased(decision, classifier)
+    kept, ours = set(tags(stands)), _aliased(decision, classifier)
     if kept == ours:
         return "filled", decision.reason
     if not kept:
@@ -171,8 +172,8 @@ def _outcome(decision: Decision, stands: object, classifier: Classifier) -> tupl
 
 def _offered(decision: Decision, classifier: Classifier, choices: ChoiceField) -> list[str]:
     """The options that the answers stand for, each once, best first, without those that are gone."""
-    tags = dict.fromkeys(classifier.option(tag) for tag in decision.answers)
-    return [tag for tag in tags if tag in choices.options]
+    options = dict.fromkeys(map(classifier.option, decision.answers))
+    return [one for one in options if one in choices.options]
 
 
 def _wanted(decision: Decision, classifier: Classifier, options: list[str], *, multi: bool) -> dict[int, Value]:
@@ -216,18 +217,13 @@ def _reason_not_to_write(
 def _same(stands: object, wanted: object) -> bool:
     """Zendesk answers lists in multi-selects, numbers in decimal fields and text in the others."""
     if isinstance(stands, list) or isinstance(wanted, list):
-        return _tags(stands) == _tags(wanted)
+        return set(tags(stands)) == set(tags(wanted))
     if isinstance(stands, int | float) and not isinstance(stands, bool):
         try:
             return float(str(wanted)) == float(stands)
         except ValueError:
             return False
     return (stands or "") == (wanted or "")
-
-
-def _tags(value: object) -> set[str]:
-    """The tags of a drop-down or a multi-select; an empty one is None, "" or an empty list."""
-    return {str(tag) for tag in (value if isinstance(value, list) else [value] if value else [])}
 
 
 def _audit(decision: Decision) -> dict[str, object]:

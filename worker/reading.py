@@ -16,7 +16,7 @@ from integration.zendesk.channels import STUB_CHANNELS
 from integration.zendesk.client import Ticket
 from integration.zendesk.errors import NotFound, PermanentError, TemporaryError, UnreadableError, ZendeskError
 from worker.parts import Parts
-from worker.writing import HOLD_S, TRIES, growing_delay
+from worker.setbacks import HOLD_S, TRIES, growing_delay
 
 LOOKS = 5
 """For a customer's first message, after 15, 30, 60 and 120 s; who has then said nothing, opened the window and left."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -10,7 +9,7 @@ from celery_batches import SimpleRequest
 
 from integration import messages
 from integration.messages import Job, Message, NewTicket, Writes
-from worker import backfilling, classifying, deferred, judging, reconcile, watch, writing
+from worker import backfilling, classifying, deferred, jobs, judging, reconcile, watch, writing
 from worker.batching import SafeBatches
 from worker.parts import Parts
 
@@ -41,12 +40,12 @@ def register(parts: Parts) -> None:
     @task(name=messages.CONFIRM, flush_every=1, **options)
     def confirm(requests: Sequence[SimpleRequest]) -> None:
         for job in _payloads(Job, requests):
-            writing.confirm(parts, job)
+            jobs.confirm(parts, job)
 
     upkeep: dict[str, Callable[[], None]] = {
         messages.RESUME: lambda: deferred.resume(parts),
-        messages.BACKFILL: lambda: backfilling.go_on(parts, time.time()),
-        messages.WATCH: lambda: watch.watch(parts, time.time()),
+        messages.BACKFILL: lambda: backfilling.go_on(parts, parts.clock()),
+        messages.WATCH: lambda: watch.watch(parts, parts.clock()),
         messages.RECONCILE: lambda: reconcile.reconcile(parts),
         messages.JUDGE: lambda: judging.judge(parts),
     }

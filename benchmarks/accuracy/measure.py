@@ -16,7 +16,7 @@ import torch
 from benchmarks.accuracy.public import Public
 from model_export.batches import pad
 from model_export.bundle.manifest import read_manifest, write_manifest
-from model_export.bundle.predictor import BATCH, Predictor
+from model_export.bundle.predictor import BATCH, FP16, INT8, Predictor
 from model_export.calibrate import (
     Floats,
     Promise,
@@ -32,8 +32,6 @@ from model_export.evaluate import answers, class_scores, top
 from model_export.factory import Made
 from model_export.strategies.finetune import FineTuned
 
-INT8, FP16 = "model.int8.onnx", "model.fp16.onnx"
-
 TARGETS = (0.8, 0.9)
 RESPLITS = 20
 """How often held-out rows are dealt anew into calibration and test where no time orders them."""
@@ -48,20 +46,18 @@ SPEED_TEXTS, SPEED_SECONDS = 400, 5.0
 
 
 def bundle(folder: Path, made: Made, fitted: FineTuned, public: Public, *, resplit: bool) -> dict[str, Any]:
-    """Everything about a bundle as it ships, its int8 graph on one CPU core."""
+    """Everything about a bundle as it ships, on one CPU core: its int8 graph, or fp32 where no int8 passed the gate."""
     dataset, predictor = public.dataset, Predictor(folder, "cpu")
     held, test = predictor.predict(dataset.calibration.texts), predictor.predict(dataset.test.texts)
-    parity = made.findings.parity
-    assert parity is not None, "every bundle is held against fp32"
     figures: dict[str, Any] = {
         "graph": predictor.graph,
         "megabytes": {name: round(size / 1e6, 1) for name, size in made.findings.sizes.items()},
         **scores(dataset, held, test),
-        "int8_macro_f1_loss": round(parity.loss, 4),
-        "int8_agreement": round(parity.agreement, 4),
         "promises": promises(dataset, held, test, resplit=resplit),
         "speed": speed(folder, fitted, dataset.test.texts),
     }
+    if parity := made.findings.parity:
+        figures |= {"int8_macro_f1_loss": round(parity.loss, 4), "int8_agreement": round(parity.agreement, 4)}
     if public.outside[0]:
         figures["scope"] = scope(public, predictor.predict, held, test)
     return figures
@@ -137,7 +133,7 @@ def promises(dataset: Dataset, calibration: Floats, test: Floats, *, resplit: bo
 
 
 def recalibrated(fitted: Any, dataset: Dataset) -> tuple[Floats, Floats]:  # noqa: ANN401 - any ``Fitted``
-    """A classical strategy's probabilities, its temperature fitted on the calibration rows as a bundle's is."""
+    """A strategy's own probabilities, before any bundle; the temperature is fitted as a bundle's is."""
     held, test = (fitted.predict_proba(split.texts) for split in (dataset.calibration, dataset.test))
     if dataset.task == "multi":
         return held, test

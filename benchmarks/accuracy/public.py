@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from model_export.bundle.text import prepare_text
 from model_export.dataset import build
+from model_export.dataset.arrays import assemble
 from model_export.dataset.options import Columns, Options
-from model_export.dataset.rows import Dataset, Split
+from model_export.dataset.rows import Dataset, Row, Task
 
 FILES = {
     "banking77": "banking77_train.csv",
@@ -49,34 +49,32 @@ def load(name: str, folder: Path) -> Public:
 
 def _banking77(path: Path) -> Public:
     """85 % train, 5 % calibrate the temperature, 10 % test: nothing but accuracy is read off it."""
-    return Public(_random(_csv_rows(path), (0.85, 0.90)))
+    return Public(_dataset(_csv_rows(path), (0.85, 0.90)))
 
 
 def _banking77_promise(path: Path) -> Public:
     """Half trains; 77 classes need many calibration rows before any of them can promise something."""
-    return Public(_random(_csv_rows(path), (0.5, 0.8)))
+    return Public(_dataset(_csv_rows(path), (0.5, 0.8)))
 
 
 def _clinc150(path: Path) -> Public:
     """A tenth of the training rows calibrates, the published validation rows are the test."""
     data = json.loads(path.read_bytes())
-    known = _random([(text, (label,)) for text, label in data["train"]], (0.9, 1.0))
-    test = _split([(text, (label,)) for text, label in data["val"]], known.labels)
+    known, test = (_rows((text, (label,)) for text, label in data[part]) for part in ("train", "val"))
     outside = tuple([prepare_text(None, text) for text, _ in data[part]] for part in ("oos_train", "oos_val"))
-    return Public(msgspec.structs.replace(known, test=test), (outside[0], outside[1]))
+    return Public(_dataset(known, (0.9, 1.0), test=test), (outside[0], outside[1]))
 
 
 def _goemotions(path: Path) -> Public:
     """A tenth of the training rows calibrates, the published dev rows are the test."""
     labels = (path.parent / "labels.txt").read_text(encoding="utf-8").split()
 
-    def read(part: str) -> list[tuple[str, tuple[str, ...]]]:
+    def read(part: str) -> list[Row]:
         lines = (path.parent / part).read_text(encoding="utf-8").splitlines()
-        rows = [line.split("\t") for line in lines]
-        return [(text, tuple(labels[int(number)] for number in numbers.split(","))) for text, numbers, _ in rows]
+        rows = (line.split("\t") for line in lines)
+        return _rows((text, [labels[int(number)] for number in numbers.split(",")]) for text, numbers, _ in rows)
 
-    known = _random(read("train.tsv"), (0.9, 1.0), labels=sorted(labels), multi=True)
-    return Public(msgspec.structs.replace(known, test=_split(read("dev.tsv"), known.labels, multi=True)))
+    return Public(_dataset(read("train.tsv"), (0.9, 1.0), test=read("dev.tsv"), task="multi"))
 
 
 def _firefox(path: Path) -> Public:
@@ -103,43 +101,32 @@ _LOADERS: dict[str, Callable[[Path], Public]] = {
 }
 
 
-def _csv_rows(path: Path) -> list[tuple[str, tuple[str, ...]]]:
+def _csv_rows(path: Path) -> list[Row]:
     with path.open(encoding="utf-8", newline="") as file:
-        return [(row["text"], (row["category"],)) for row in csv.DictReader(file)]
+        return _rows((row["text"], [row["category"]]) for row in csv.DictReader(file))
 
 
-def _random(
-    rows: Sequence[tuple[str, tuple[str, ...]]],
-    cuts: tuple[float, float],
-    *,
-    labels: Sequence[str] | None = None,
-    multi: bool = False,
+def _rows(pairs: Iterable[tuple[str, Sequence[str]]]) -> list[Row]:
+    """Texts and their labels as tickets; their number in the file is their id, and nobody knows when they came."""
+    return [
+        Row(ticket_id=str(number), created_at=0.0, text=prepare_text(None, text), labels=tuple(labels))
+        for number, (text, labels) in enumerate(pairs)
+    ]
+
+
+def _dataset(
+    rows: Sequence[Row], cuts: tuple[float, float], *, test: Sequence[Row] = (), task: Task = "single"
 ) -> Dataset:
-    """Shuffled once, always the same way, and cut into train, calibration and test."""
-    labels = tuple(labels or sorted({label for _, given in rows for label in given}))
+    """Shuffled once, always the same way, and cut as published figures are: each row counts, near-duplicates too.
+
+    Args:
+        rows: of the file.
+        cuts: shares of them at which calibration and test begin.
+        test: more rows to test on.
+        task: as in ``Dataset``.
+    """
     order = np.random.default_rng(77).permutation(len(rows))
-    first, second = (round(cut * len(rows)) for cut in cuts)
-    parts = [_split([rows[row] for row in part], labels, multi=multi) for part in np.split(order, [first, second])]
-    return Dataset(
-        task="multi" if multi else "single",
-        labels=labels,
-        names={},
-        train=parts[0],
-        calibration=parts[1],
-        test=parts[2],
-        fingerprint=f"{len(rows)} rows cut at {cuts}",
-    )
-
-
-def _split(rows: Sequence[tuple[str, tuple[str, ...]]], labels: Sequence[str], *, multi: bool = False) -> Split:
-    number = {label: index for index, label in enumerate(labels)}
-    member = np.zeros((len(rows), len(labels)), dtype=np.int64)
-    for row, (_, given) in enumerate(rows):
-        member[row, [number[label] for label in given]] = 1
-    return Split(
-        texts=[prepare_text(None, text) for text, _ in rows],
-        targets=member if multi else member.argmax(axis=1),
-        weights=np.ones(len(rows), dtype=np.float32),
-        created_at=np.zeros(len(rows)),
-        ticket_ids=[str(row) for row in range(len(rows))],
-    )
+    parts = np.split(order, [round(cut * len(rows)) for cut in cuts])
+    train, calibration, rest = ([rows[row] for row in part] for part in parts)
+    labels = sorted({label for row in rows for label in row.labels})
+    return assemble({"train": train, "calibration": calibration, "test": [*rest, *test]}, labels, {}, task)

@@ -7,33 +7,27 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
-import msgspec
-from redis.exceptions import RedisError
 
-from integration import backfills, settings
+from integration import backfills
 from integration.backfill import plan
-from integration.export.reading import Patience
+from integration.console import DAY, connected
+from integration.export.reading import Patience, patient_client
 from integration.settings import Settings
 from integration.store import Store
-from integration.zendesk.client import Zendesk
-from integration.zendesk.errors import ZendeskError
-
-TIMEOUT_S = 60.0
-"""A page of a thousand tickets takes Zendesk longer than what workers ask for."""
+from integration.times import local_time
 
 LOOK_S = 1.0
 """Between two looks at how far it is."""
 
-DATE = click.DateTime(["%Y-%m-%d"])
 PATIENCE = Patience(say=lambda message: click.echo(f"\n{message}", err=True), sleep=time.sleep)
 
 
 @click.command()
-@click.option("--from", "since", type=DATE, help="Tickets filed on this day (UTC) or later.")
-@click.option("--to", "until", type=DATE, help="Tickets filed before this day (UTC).")
+@click.option("--from", "since", type=DAY, help="Tickets filed on this day (UTC) or later.")
+@click.option("--to", "until", type=DAY, help="Tickets filed before this day (UTC).")
 @click.option("--query", help="Only tickets that this finds, in Zendesk's search syntax.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--status", is_flag=True, help="How far it is.")
@@ -59,9 +53,7 @@ def backfill(
     """
     if [bool(since and until), status, cancel, resume].count(True) != 1:
         raise click.UsageError("give either --from and --to, or one of --status, --cancel and --resume")
-    try:
-        config = settings.load()
-        store = Store(config.redis_url)
+    with connected() as (config, store):
         if status:
             click.echo(_told(_known(store)))
         elif cancel:
@@ -71,17 +63,14 @@ def backfill(
             _turn(store, "running")
             _watch_or_leave(store)
         elif since and until:
-            _begin(config, store, since.replace(tzinfo=UTC), until.replace(tzinfo=UTC), query, yes=yes)
-    except (settings.SettingsError, RedisError, ZendeskError) as error:
-        raise click.ClickException(str(error)) from error
+            _begin(config, store, since, until, query, yes=yes)
 
 
 def _begin(config: Settings, store: Store, since: datetime, until: datetime, query: str | None, *, yes: bool) -> None:
     if since >= until:
         raise click.UsageError("--from must be before --to")
     _refuse_second(store)
-    patient = msgspec.structs.replace(config.zendesk, timeout_s=max(TIMEOUT_S, config.zendesk.timeout_s))
-    zendesk = Zendesk(patient, config.zendesk_client_secret, store)
+    zendesk = patient_client(config, store)
     own = PATIENCE.ask(zendesk.me)
     chosen = plan.Plan([], Counter())
     for page in plan.find(zendesk, plan.query(since, until, query), PATIENCE):
@@ -183,9 +172,8 @@ def _pace(paced: tuple[float, int] | None) -> str | None:
 
 def _told(run: backfills.Backfill) -> str:
     done = run.tickets - run.left
-    began = datetime.fromtimestamp(run.started_at).astimezone()
     results = "".join(f", {name.replace('_', ' ')} {count:,}" for name, count in sorted(run.results.items()))
     return (
         f"{run.asked}: {run.state}, {done:,} of {run.tickets:,} ({done / max(run.tickets, 1):.1%}) since "
-        f"{began:%Y-%m-%d %H:%M %Z}{results}"
+        f"{local_time(run.started_at)}{results}"
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from integration.doctor.finding import Finding
 from integration.install.checks import OURS, ours_first, wrong_field, wrong_own_field, wrong_trigger, wrong_webhook
 from integration.settings import Classifier, Settings
 from integration.taxonomy import compare
+from integration.times import local_time
 from integration.zendesk.session import LEGACY_WARNING
 from integration.zendesk.setup import Account, Field, Invocation, Setup, Webhook
 from integration.zendesk.webhooks import FROM_TRIGGERS
@@ -148,7 +148,7 @@ def deliveries(invocations: Sequence[Invocation]) -> Finding:
     if not failed:
         return Finding("ok", "deliveries", f"the last {len(invocations)} all arrived")
     last = failed[0]
-    when = f" at {datetime.fromtimestamp(last.at).astimezone():%Y-%m-%d %H:%M:%S %Z}" if last.at else ""
+    when = f" at {local_time(last.at)}" if last.at else ""
     answered = f"HTTP {last.code}" if last.code else "no answer"
     text = (
         f"{len(failed)} of the last {len(invocations)} failed, the latest{when} with {answered}: the receiver's log, "

@@ -8,26 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import msgspec
-from redis.exceptions import RedisError
 
-from integration import settings
+from integration.console import DAY, KEPT_IN_REDIS, chosen, connected
 from integration.export.part import Part, PartError, opened
-from integration.export.reading import Patience, decide_labels, read_tickets
+from integration.export.reading import Patience, decide_labels, patient_client, read_tickets
 from integration.export.rules import CLOSED, SOLVED, Wanted
 from integration.export.writing import form_of, next_command, table, write
 from integration.settings import Classifier, Settings
-from integration.store import Store
 from integration.zendesk.client import Zendesk
-from integration.zendesk.errors import ZendeskError
-
-TIMEOUT_S = 60.0
-"""A page of a thousand tickets takes Zendesk longer than what workers ask for."""
 
 BAR = 1_000
 """Steps of the progress bar."""
 
-DATE = click.DateTime(["%Y-%m-%d"])
+GOES_ON = "The same command goes on where this one stopped"
 PATIENCE = Patience(say=lambda message: click.echo(f"\n{message}", err=True), sleep=time.sleep)
 
 
@@ -42,8 +35,8 @@ def _named_well(_: click.Context, __: click.Parameter, path: Path) -> Path:
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), callback=_named_well)
 @click.option("--classifier", "name", help="Whose field holds the labels; needed only where presort.toml has several.")
-@click.option("--since", type=DATE, help="Only tickets filed on this day (UTC) or later.")
-@click.option("--until", type=DATE, help="Only tickets filed before this day (UTC).")
+@click.option("--since", type=DAY, help="Only tickets filed on this day (UTC) or later.")
+@click.option("--until", type=DAY, help="Only tickets filed before this day (UTC).")
 @click.option("--closed", is_flag=True, help="Only closed tickets, whose category is final; solved ones may reopen.")
 def tickets(*, file: Path, name: str | None, since: datetime | None, until: datetime | None, closed: bool) -> None:
     """Write the account's solved tickets and their categories to FILE, for `presort-model train`.
@@ -56,32 +49,25 @@ def tickets(*, file: Path, name: str | None, since: datetime | None, until: date
     """
     part_file = file.with_name(f"{file.name}.part")
     try:
-        config = settings.load()
-        classifier = _classifier(config, name)
-        patient = msgspec.structs.replace(config.zendesk, timeout_s=max(TIMEOUT_S, config.zendesk.timeout_s))
-        zendesk = Zendesk(patient, config.zendesk_client_secret, Store(config.redis_url))
-        # Before hours are spent: is it a field that can be learnt at all?
-        choices = PATIENCE.ask(lambda: zendesk.choice_field(classifier.field_id))
-        wanted = Wanted(
-            classifier=classifier,
-            own_user_id=PATIENCE.ask(zendesk.me),
-            since=since.replace(tzinfo=UTC).timestamp() if since else 0.0,
-            until=until.replace(tzinfo=UTC).timestamp() if until else float("inf"),
-            statuses=CLOSED if closed else SOLVED,
-        )
-        with opened(part_file, _asked(config, wanted)) as part:
-            _read(zendesk, part, wanted)
-            totals = part.totals()
-            if totals.rows:
-                write(part.rows(), file)
-    except (settings.SettingsError, PartError) as error:
+        with connected(redis_cure=KEPT_IN_REDIS, zendesk_cure=GOES_ON) as (config, store):
+            classifier = _classifier(config, name)
+            zendesk = patient_client(config, store)
+            # Before hours are spent: is it a field that can be learnt at all?
+            choices = PATIENCE.ask(lambda: zendesk.choice_field(classifier.field_id))
+            wanted = Wanted(
+                classifier=classifier,
+                own_user_id=PATIENCE.ask(zendesk.me),
+                since=since.timestamp() if since else 0.0,
+                until=until.timestamp() if until else float("inf"),
+                statuses=CLOSED if closed else SOLVED,
+            )
+            with opened(part_file, _asked(config, wanted)) as part:
+                _read(zendesk, part, wanted)
+                totals = part.totals()
+                if totals.rows:
+                    write(part.rows(), file)
+    except PartError as error:
         raise click.ClickException(str(error)) from error
-    except ZendeskError as error:
-        raise click.ClickException(f"{error}. The same command goes on where this one stopped") from error
-    except RedisError as error:
-        raise click.ClickException(
-            f"{error} Redis keeps the access token: start it (`make run`, `presort redis`), or set PRESORT_REDIS_URL"
-        ) from error
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
     click.echo(table(totals))
@@ -99,12 +85,11 @@ def tickets(*, file: Path, name: str | None, since: datetime | None, until: date
 
 
 def _classifier(config: Settings, name: str | None) -> Classifier:
-    names = [one.name for one in config.classifiers]
-    if name is None and len(names) > 1:
-        raise click.UsageError(f"presort.toml has several classifiers: name one with --classifier {'|'.join(names)}")
-    if name is not None and name not in names:
-        raise click.UsageError(f"presort.toml has no classifier {name!r}: there is {', '.join(names)}")
-    return config.classifiers[names.index(name) if name else 0]
+    found = chosen(config, name)
+    if len(found) > 1:
+        names = "|".join(one.name for one in found)
+        raise click.UsageError(f"presort.toml has several classifiers: name one with --classifier {names}")
+    return found[0]
 
 
 def _asked(config: Settings, wanted: Wanted) -> str:

@@ -9,11 +9,18 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from integration.export.part import Part, Row
 from integration.export.rules import Wanted, label_of, predicted_of, reason_to_leave_out
+from integration.settings import Settings
+from integration.store import Store
 from integration.zendesk.client import Audit, Ticket, Zendesk
 from integration.zendesk.errors import NoAccess, NotFound, RateLimited, TemporaryError, UnreadableError
 from integration.zendesk.history import carries_ours, set_by
+
+TIMEOUT_S = 60.0
+"""A page of a thousand tickets takes Zendesk longer than what workers ask for."""
 
 TRIES = 8
 """Failures in a row, over about a quarter of an hour, after which a person must look. Limits do not count."""
@@ -67,6 +74,12 @@ class Patience(NamedTuple):
                 delay = getattr(error, "retry_after", None) or min(5.0 * 2 ** (failures - 1), 300.0)
                 self.say(f"{error}; trying again in {delay:.0f} s")
             self.sleep(delay)
+
+
+def patient_client(config: Settings, store: Store) -> Zendesk:
+    """A client that waits for a whole page."""
+    limits = msgspec.structs.replace(config.zendesk, timeout_s=max(TIMEOUT_S, config.zendesk.timeout_s))
+    return Zendesk(limits, config.zendesk_client_secret, store)
 
 
 def read_tickets(zendesk: Zendesk, part: Part, wanted: Wanted, patience: Patience) -> Iterator[Progress]:

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from redis.exceptions import RedisError
 
 from integration import settings
+from integration.console import KEPT_IN_REDIS, connected
 from integration.install.apply import Made, apply, remove
 from integration.install.ids import lines_to_paste, write_ids
 from integration.install.plan import FieldStep, Plan, Step, WebhookStep, plan, removal
@@ -20,12 +20,12 @@ from integration.install.verify import verify
 from integration.settings import Settings
 from integration.store import Store
 from integration.zendesk.admin import Admin
-from integration.zendesk.errors import ZendeskError
 
 NO_PUBLIC_URL = (
     "[receiver] in presort.toml has no public_url: the https address at which Zendesk reaches the receiver, "
     'as in public_url = "https://presort.acme.com"'
 )
+GOES_ON = "What was done stays; the same command goes on from there"
 LOCK_S = 120.0
 DONE = {"create": "created", "change": "changed", "remove": "removed"}
 
@@ -46,9 +46,8 @@ def install(*, yes: bool, trigger: bool, secret_file: Path | None) -> None:
 
     Example: presort install --secret-file secrets/webhook_secrets
     """
-    with _explained():
-        config = settings.load()
-        endpoint, admin = _endpoint(config), _admin(config)
+    with _in_account() as (config, store, admin):
+        endpoint = _endpoint(config)
         _greet(config, admin)
         planned = plan(config, endpoint, admin.setup(), by_trigger=trigger)
         _show(planned)
@@ -57,7 +56,7 @@ def install(*, yes: bool, trigger: bool, secret_file: Path | None) -> None:
         to_do = _unnamed(planned) or any(step.action != "keep" for step in planned.steps)
         if to_do:
             _ask(yes=yes)
-        with _alone(config):
+        with _alone(store):
             if to_do and plan(config, endpoint, admin.setup(), by_trigger=trigger) != planned:
                 raise click.ClickException("the account is no longer as shown, so nothing was done: run this again")
             made = apply(planned, admin, endpoint, _say)
@@ -81,9 +80,7 @@ def uninstall(*, yes: bool, with_fields: bool) -> None:
 
     Example: presort uninstall
     """
-    with _explained():
-        config = settings.load()
-        admin = _admin(config)
+    with _in_account() as (config, _, admin):
         _greet(config, admin)
         planned = removal(config, config.receiver.endpoint, admin.setup(), with_fields=with_fields)
         _show(planned)
@@ -100,24 +97,16 @@ def uninstall(*, yes: bool, with_fields: bool) -> None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Every way these commands fail, in a line that says what to do."""
-    try:
-        yield
-    except settings.SettingsError as error:
-        raise click.ClickException(str(error)) from error
-    except ZendeskError as error:
-        raise click.ClickException(f"{error}. What was done stays; the same command goes on from there") from error
-    except RedisError as error:
-        raise click.ClickException(
-            f"{error} Redis keeps the access token: start it (`make run`, `presort redis`), or set PRESORT_REDIS_URL"
-        ) from error
+def _in_account() -> Iterator[tuple[Settings, Store, Admin]]:
+    """Settings, store and account; whatever fails within ends the command in a line that says what to do."""
+    with connected(redis_cure=KEPT_IN_REDIS, zendesk_cure=GOES_ON) as (config, store):
+        yield config, store, Admin(config.zendesk, config.zendesk_client_secret, store)
 
 
 @contextmanager
-def _alone(config: Settings) -> Iterator[None]:
+def _alone(store: Store) -> Iterator[None]:
     """Two at once would make everything twice."""
-    with Store(config.redis_url).lock("install", LOCK_S) as held:
+    with store.lock("install", LOCK_S) as held:
         if held is None:
             raise click.ClickException("another `presort install` is at it: try again when it has ended")
         yield
@@ -130,10 +119,6 @@ def _endpoint(config: Settings) -> str:
     if not endpoint.startswith("https://") and config.zendesk.url is None:
         raise settings.SettingsError("public_url must begin with https://: deliveries carry your customers' words")
     return endpoint
-
-
-def _admin(config: Settings) -> Admin:
-    return Admin(config.zendesk, config.zendesk_client_secret, Store(config.redis_url))
 
 
 def _greet(config: Settings, admin: Admin) -> None:

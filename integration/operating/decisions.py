@@ -11,10 +11,10 @@ from typing import Any, Literal, TextIO
 import click
 import msgspec
 
-from integration.operating.console import connected
+from integration.console import Utc, connected
 from integration.stream import Ended, begins, read
 
-DATE = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+TIME = Utc(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
 COLUMNS = (
     *("ended_at", "ticket_id", "classifier", "outcome", "outcome_reason", "action", "reason", "category", "answers"),
@@ -59,8 +59,8 @@ def write(rows: Iterable[dict[str, Any]], form: Literal["csv", "jsonl"], file: T
 
 
 @click.command()
-@click.option("--since", type=DATE, required=True, help="Those that ended on this day (UTC) or later.")
-@click.option("--until", type=DATE, help="Those that ended before this day (UTC).")
+@click.option("--since", type=TIME, required=True, help="Those that ended on this day (UTC) or later.")
+@click.option("--until", type=TIME, help="Those that ended before this day (UTC).")
 @click.option("--csv", "form", flag_value="csv", default="csv", help="With a header line; the default.")
 @click.option("--jsonl", "form", flag_value="jsonl", help="A JSON object a line.")
 def decisions(*, since: datetime, until: datetime | None, form: Literal["csv", "jsonl"]) -> None:
@@ -71,7 +71,7 @@ def decisions(*, since: datetime, until: datetime | None, form: Literal["csv", "
 
     Example: presort decisions --since 2026-11-01 --until 2026-12-01 --csv
     """
-    start, end = since.replace(tzinfo=UTC).timestamp(), until.replace(tzinfo=UTC).timestamp() if until else None
+    start, end = since.timestamp(), until.timestamp() if until else None
     with connected() as (_, store):
         oldest = begins(store.redis)
         count = write(map(row, read(store.redis, start, end)), form, sys.stdout)

@@ -11,11 +11,12 @@ import click
 import msgspec
 
 from integration import messages
+from integration.console import connected
 from integration.messages import Writes
-from integration.operating.console import connected, when
 from integration.publisher import create_celery, publish
 from integration.records import Parked
 from integration.store import Store
+from integration.times import local_time
 
 TEXTS = {"subject", "description"}
 SHOWN_TICKETS = 5
@@ -192,4 +193,4 @@ def _since(at: float) -> str:
     """Local time with its zone, and how long ago that was."""
     minutes = int(time.time() - at) // 60
     age = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} d"
-    return f"{when(at)} ({age} ago)"
+    return f"{local_time(at)} ({age} ago)"

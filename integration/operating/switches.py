@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import click
 
+from integration.console import connected
 from integration.controls import Controls
-from integration.operating.console import connected, when
 from integration.settings import Classifier, Settings
 from integration.store import Store
+from integration.times import local_time
 
 SHOWN_CHANGES = 5
 
@@ -45,7 +46,7 @@ def pause(*, reason: str, by: str) -> None:
         controls = Controls(store.redis)
         before = controls.switch()
         if before is not None and before.paused:
-            click.echo(f"paused already, by {before.by}, since {when(before.at)}")
+            click.echo(f"paused already, by {before.by}, since {local_time(before.at)}")
             return
         controls.throw(paused=True, by=by, reason=reason)
     click.echo("paused: nothing is written until `presort resume`")
@@ -61,7 +62,7 @@ def resume(*, by: str) -> None:
     with connected() as (config, store):
         before = Controls(store.redis).throw(paused=False, by=by)
         waiting = store.depths()["deferred"]
-    since = f", after a pause since {when(before.at)}" if before is not None and before.paused else ""
+    since = f", after a pause since {local_time(before.at)}" if before is not None and before.paused else ""
     click.echo(f"writes go on{since}; {waiting:,} messages wait")
     if config.zendesk.paused:
         click.echo("presort.toml still says `paused = true`: take it out and start the workers again", err=True)
@@ -87,7 +88,7 @@ def restore(*, classifier: str | None, category: str | None, by: str) -> None:
             return
         demotions = controls.demotions()
     for (name, one), demotion in sorted(demotions.items()):
-        click.echo(f"{name} {one}  since {when(demotion.at)}  {demotion.reason}")
+        click.echo(f"{name} {one}  since {local_time(demotion.at)}  {demotion.reason}")
     click.echo(f"{len(demotions)} demoted")
 
 
@@ -104,7 +105,7 @@ def status() -> None:
             ("workers", str(len(store.workers()))),
             ("waiting", ", ".join(f"{place} {count:,}" for place, count in store.depths().items())),
             *((one.name, line) for one in config.classifiers for line in _modes(one, store, controls)),
-            *(("change", f"{when(one.at)}  {one.by} {one.what}") for one in controls.changes(SHOWN_CHANGES)),
+            *(("change", f"{local_time(one.at)}  {one.by} {one.what}") for one in controls.changes(SHOWN_CHANGES)),
         ]
     width = max(len(name) for name, _ in lines)
     click.echo("\n".join(f"{name:{width}}  {line}" for name, line in lines))
@@ -115,7 +116,7 @@ def _writes(config: Settings, controls: Controls) -> str:
     if limits.paused:
         return "paused in presort.toml"
     if switch is not None and switch.paused:
-        return f"paused by {switch.by} since {when(switch.at)}{f': {switch.reason}' if switch.reason else ''}"
+        return f"paused by {switch.by} since {local_time(switch.at)}{f': {switch.reason}' if switch.reason else ''}"
     cap = limits.writes_per_day
     if cap is None:
         return "on"
@@ -131,7 +132,7 @@ def _modes(classifier: Classifier, store: Store, controls: Controls) -> Iterator
     yield from (f"brand {brand}: {mode}" for brand, mode in classifier.brands.items())
     for (name, category), demotion in controls.demotions().items():
         if name == classifier.name:
-            yield f"category {category}: demoted to suggest since {when(demotion.at)}: {demotion.reason}"
+            yield f"category {category}: demoted to suggest since {local_time(demotion.at)}: {demotion.reason}"
     model = store.model(classifier.name)
     if model is not None and (unknown := sorted(set(classifier.categories) - set(model.labels))):
         yield f"presort.toml names categories that {model.name}@{model.version} does not know: {', '.join(unknown)}"

@@ -7,12 +7,12 @@ trigger sends the body that its author wrote, which for Presort carries ids only
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 
 from integration.messages import NewTicket
+from integration.times import unix_time
 from integration.zendesk.webhooks import TICKET_CREATED
 
 TEXT_CHARS = 20_000
@@ -119,7 +119,7 @@ def _from_event(document: dict[str, Any], received_at: float) -> tuple[str, NewT
         text_known=True,
         subject=detail.subject[:TEXT_CHARS] if detail.subject else None,
         description=detail.description[:TEXT_CHARS] if detail.description else None,
-        created_at=_unix_time(detail.created_at),
+        created_at=unix_time(detail.created_at),  # without it the worker counts the ticket when it came
         channel=detail.via.channel if detail.via else None,
         actor_id=_number(detail.actor_id, "detail.actor_id") if detail.actor_id else None,
         requester_id=_number(detail.requester_id, "detail.requester_id") if detail.requester_id else None,
@@ -133,10 +133,3 @@ def _number(value: str | int, name: str) -> int:
     if not 0 < number < 2**63:
         raise PayloadError(f"`{name}` is not a ticket id")
     return number
-
-
-def _unix_time(stamp: str | None) -> float | None:
-    try:
-        return datetime.fromisoformat(stamp).timestamp() if stamp else None
-    except ValueError:  # the worker then counts the ticket when it came
-        return None

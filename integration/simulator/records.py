@@ -16,7 +16,6 @@ Value = str | list[str] | None
 TEXT_KINDS = frozenset({"text", "textarea"})
 CHOICE_KINDS = frozenset({"tagger", "multiselect"})
 CUSTOM_KINDS = TEXT_KINDS | CHOICE_KINDS | {"decimal"}
-SYSTEM_KINDS = frozenset({"subject", "description", "status"})
 
 Outcome = Literal["waiting", "suggested", "filled", "deleted"]
 """Where a ticket stands: nothing yet, only a suggestion beside the category, the category itself."""

@@ -12,12 +12,14 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import click
 import requests
+
+from integration.simulator.wire import seconds
 
 BATCH = 500
 """Tickets in one request when the replay is behind, or in no rhythm at all."""
@@ -73,8 +75,7 @@ def parse_time(text: str) -> float:
     text = text.strip()
     if re.fullmatch(r"\d{9,11}(\.\d+)?", text):
         return float(text)
-    when = datetime.fromisoformat(re.sub(r"\s+(?=[+-]\d\d:?\d\d$)", "", text))
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    return seconds(re.sub(r"\s+(?=[+-]\d\d:?\d\d$)", "", text))
 
 
 def read_tickets(

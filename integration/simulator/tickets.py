@@ -6,11 +6,11 @@ Plain functions; the caller holds the account's lock.
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from integration.simulator.account import BRAND_ID, CUSTOMER, INTEGRATION, Account
 from integration.simulator.errors import conflict, invalid
 from integration.simulator.records import CHOICE_KINDS, TEXT_KINDS, Audit, Comment, Field, Json, Ticket, Value
+from integration.simulator.wire import seconds
 
 PLAIN = {name: name for name in ("subject", "status", "priority", "assignee_id", "brand_id")} | {"type": "kind"}
 """Attributes that an update may set, by their names in JSON, and the record's names for them."""
@@ -195,10 +195,10 @@ def _check_stamp(account: Account, ticket: Ticket, stamp: object) -> None:
     if stamp is None:
         return
     try:
-        seen = datetime.fromisoformat(str(stamp))
+        seen = seconds(str(stamp))
     except ValueError:
         raise invalid("updated_stamp", f"Updated stamp: '{stamp}' is not a time") from None
-    if int(ticket.updated_at) > (seen if seen.tzinfo else seen.replace(tzinfo=UTC)).timestamp():
+    if int(ticket.updated_at) > seen:
         account.counts["conflicts"] += 1
         raise conflict()
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from integration.simulator.account import Account
 from integration.simulator.records import (
+    CHOICE_KINDS,
     Audit,
     Comment,
     Field,
@@ -23,6 +24,16 @@ from integration.simulator.records import (
 def iso(when: float) -> str:
     """A time in API answers: UTC, to the second, which is also the resolution that safe updates compare."""
     return datetime.fromtimestamp(int(when), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds(stamp: str) -> float:
+    """Unix seconds of a time that a caller wrote in ISO 8601; UTC where it names no offset.
+
+    Raises:
+        ValueError: it is none.
+    """
+    when = datetime.fromisoformat(stamp)
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
 def ticket_json(account: Account, ticket: Ticket, host: str) -> Json:
@@ -97,7 +108,7 @@ def field_json(field: Field, host: str) -> Json:
         "created_at": iso(field.created_at),
         "updated_at": iso(field.updated_at),
     }
-    if field.kind in {"tagger", "multiselect"}:
+    if field.kind in CHOICE_KINDS:
         body["custom_field_options"] = [option_json(option) for option in field.options]
     return body
 

@@ -6,7 +6,6 @@ from all tickets.
 
 from __future__ import annotations
 
-from datetime import datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any
@@ -18,8 +17,9 @@ from zenpy.lib.api_objects import Webhook as ZenpyWebhook
 
 from integration import settings
 from integration.store import Store
+from integration.times import unix_time
 from integration.zendesk.setup import Account, Answer, Field, Invocation, Setup, Trigger, Webhook
-from integration.zendesk.transport import connect, member, translated
+from integration.zendesk.transport import connect, get, member, translated
 from integration.zendesk.webhooks import TRIGGER_BODY
 
 PAGE = 100
@@ -32,12 +32,11 @@ class Admin:
         """Connects with the first call."""
         self._config = config
         self._zenpy = connect(config, client_secret, store)
-        self._session: requests.Session = self._zenpy.users.session
 
     def account(self, now: float) -> Account:
         """Who we are, what we may do and what time it is there; ``now`` is this machine's, in Unix seconds."""
         with translated():
-            answer = self._get("users/me.json")
+            answer = get(self._zenpy, self._config, "users/me.json")
             user = answer.json()["user"]
             date = answer.headers.get("Date")
             return Account(
@@ -136,18 +135,12 @@ class Admin:
 
     def _scopes(self) -> frozenset[str] | None:
         try:
-            return frozenset(self._get("oauth/tokens/current.json").json()["token"]["scopes"])
+            answer = get(self._zenpy, self._config, "oauth/tokens/current.json")
+            return frozenset(answer.json()["token"]["scopes"])
         except requests.HTTPError as error:  # not promised for tokens of the client_credentials grant
             if error.response.status_code in (403, 404):
                 return None
             raise
-
-    def _get(self, path: str) -> requests.Response:
-        """For what zenpy keeps from us: headers, and routes it does not know."""
-        url = f"https://{self._config.subdomain}.zendesk.com/api/v2/{path}"
-        answer = self._session.get(url, timeout=self._config.timeout_s)
-        answer.raise_for_status()
-        return answer
 
 
 _CONDITIONS = {"all": [{"field": "update_type", "operator": "is", "value": "Create"}], "any": []}
@@ -202,8 +195,4 @@ def _trigger(raw: Any) -> Trigger | None:  # noqa: ANN401 - zenpy's objects have
 
 
 def _invocation(raw: Any) -> Invocation:  # noqa: ANN401 - zenpy's objects have no types
-    try:
-        at = datetime.fromisoformat(str(raw.latest_completed_at)).timestamp()
-    except ValueError:
-        at = None
-    return Invocation(status=str(raw.status), code=int(raw.status_code or 0), at=at)
+    return Invocation(status=str(raw.status), code=int(raw.status_code or 0), at=unix_time(raw.latest_completed_at))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
-import requests
 from zenpy.lib.api_objects import Ticket as ZenpyTicket
 
 from integration import settings
 from integration.store import Store
+from integration.times import unix_time
 from integration.zendesk.errors import NotFound, PermanentError, UnreadableError
-from integration.zendesk.transport import connect, member, translated
+from integration.zendesk.transport import connect, get, member, translated
 
 BULK = 100
 """Most tickets one request may read or update."""
@@ -248,17 +247,11 @@ class Zendesk:
             cursor: of the page before.
         """
         # Not by zenpy's own method: it writes the type into the query as well, which Zendesk refuses here.
-        where = f"https://{self._config.subdomain}.zendesk.com/api/v2/search/export.json"
         asked = {"query": query, "filter[type]": "ticket", "page[size]": str(FOUND)}
+        if cursor is not None:
+            asked["page[after]"] = cursor
         with translated():
-            session: requests.Session = self._zenpy.search_export.session
-            answer = session.get(
-                where,
-                params=asked if cursor is None else asked | {"page[after]": cursor},
-                timeout=self._config.timeout_s,
-            )
-            answer.raise_for_status()
-            page = answer.json()
+            page = get(self._zenpy, self._config, "search/export.json", asked).json()
             more = page["meta"]["has_more"]
             return Found(
                 tickets=[_ticket(ZenpyTicket(**row)) for row in page["results"]],
@@ -319,8 +312,8 @@ def _ticket(raw: Any) -> Ticket:  # noqa: ANN401 - zenpy's objects have no types
         id=int(raw.id),
         status=str(raw.status or ""),
         updated_stamp=str(raw.updated_at),
-        created_at=_unix_time(raw.created_at),
-        updated_at=_unix_time(raw.updated_at),
+        created_at=unix_time(raw.created_at),
+        updated_at=unix_time(raw.updated_at),
         subject=_readable(raw.subject),
         description=_readable(raw.description),
         channel=member(via, "channel") if via else None,
@@ -363,13 +356,6 @@ def _job_result(row: Any) -> JobResult:  # noqa: ANN401 - zenpy's objects have n
     error = member(row, "error")
     failed = error is not None or member(row, "success") is False
     return JobResult(ticket_id=int(member(row, "id")), error=str(error or "failed") if failed else None)
-
-
-def _unix_time(stamp: object) -> float | None:
-    try:
-        return datetime.fromisoformat(str(stamp)).timestamp()
-    except ValueError:
-        return None
 
 
 def _readable(text: str | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -53,6 +53,24 @@ def translated() -> Iterator[None]:
         raise _from_status(response) from error
     except (ZenpyException, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UnreadableError(f"Zendesk's answer could not be read: {type(error).__name__}") from error
+
+
+def get(
+    zenpy: Zenpy, config: settings.Zendesk, path: str, params: Mapping[str, str] | None = None
+) -> requests.Response:
+    """For what zenpy keeps from us: headers, and routes and parameters it does not know; within ``translated``.
+
+    Args:
+        zenpy: whose session is used.
+        config: the account.
+        path: behind ``/api/v2/``.
+        params: of the query.
+    """
+    session: requests.Session = zenpy.users.session
+    url = f"https://{config.subdomain}.zendesk.com/api/v2/{path}"
+    answer = session.get(url, params=params, timeout=config.timeout_s)
+    answer.raise_for_status()
+    return answer
 
 
 def member(holder: Any, name: str) -> Any:  # noqa: ANN401 - zenpy's objects have no types

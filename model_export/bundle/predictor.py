@@ -173,7 +173,7 @@ def _choices(manifest: Manifest, wanted: Provider) -> list[tuple[str, str]]:
 
 def _session(graph: Path, provider: str) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    # One thread a process, more processes for more speed: two processes of one thread beat one of two by 6-20 %.
+    # One thread a process, more processes for more speed: two processes of one thread beat one of two.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Literal, Unpack
 import click
 
 from model_export.commands.rows import FILE_OR_FOLDER, Rules, as_typed, data_options, options_from, read
+from model_export.dataset.arrays import by_people
 from model_export.dataset.rows import DataError, Dataset, Split
 from model_export.strategies import Settings, StrategyError
+from model_export.tables import aligned
 
 if TYPE_CHECKING:
     from model_export.compare.plan import Run
@@ -67,7 +69,7 @@ def compare(
         chosen = plan.parse_strategies(strategies)
         data = read(tickets, options_from(given, seed=0))
         steps = plan.parse_sizes(sizes, len(data.train.texts), len(data.labels))
-        test = plan.by_people(data.test)
+        test = by_people(data.test, "test")
         settings = Settings(
             task=data.task, labels=len(data.labels), base=base, epochs=epochs, max_length=max_length, device=device
         )
@@ -189,11 +191,7 @@ def _report(
         next_command=shlex.join(command),
     )
     page = write_comparison(out, comparison)
-    rows = table(comparison)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = (f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
-        click.echo(f"{first:{widths[0]}}  {'  '.join(cells)}")
+    click.echo(aligned(table(comparison)))
     for run, reason in failures:
         click.echo(f"failed: {run.strategy}, {run.rows:,} rows, seed {run.seed}: {reason}")
     for question, said in in_words(answers):

@@ -19,7 +19,6 @@ from model_export.dataset.rows import DataError, Dataset, Row
 if TYPE_CHECKING:
     from model_export.calibrate import Threshold
 
-SPEED_TEXTS = 200
 ASKED_AT_ONCE = 256
 
 
@@ -68,7 +67,7 @@ def evaluate(*, bundle: Path, tickets: Path, out: Path | None, **given: Unpack[R
             [_threshold(label) for label in manifest.labels],
             target=manifest.metrics.get("target_precision", float("nan")),
             unseen=known.unseen,
-            speed=measure_speed(predictor.predict, texts[:SPEED_TEXTS]),
+            speed=measure_speed(predictor.predict, texts),
             sizes={predictor.graph: manifest.files[predictor.graph].size},
         )
     except (BundleError, DataError) as error:

@@ -10,6 +10,7 @@ import click
 
 from model_export.bundle.manifest import BundleError
 from model_export.commands.rows import FILE
+from model_export.dataset.arrays import by_people
 from model_export.dataset.rows import DataError, Dataset
 
 if TYPE_CHECKING:
@@ -80,10 +81,8 @@ def refuse_unfit(data: Dataset) -> None:
     Raises:
         DataError: people labelled none of the calibration or of the test rows.
     """
-    from model_export.report.measuring import by_people  # noqa: PLC0415 - scipy
-
-    by_people("calibration", data.calibration)
-    by_people("test", data.test)
+    by_people(data.calibration, "calibration")
+    by_people(data.test, "test")
 
 
 def learning_of(compared: Path | None, data: Dataset) -> tuple[LearningPoint, ...]:

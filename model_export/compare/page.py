@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from model_export.compare.answers import Answers
 from model_export.compare.figure import learning_curve
@@ -15,7 +14,7 @@ from model_export.compare.plan import Run
 from model_export.compare.scoring import Point
 from model_export.compare.words import in_words
 from model_export.dataset.rows import Task
-from model_export.report.page import data_uri, escape_markdown, number, percentage
+from model_export.report.page import number, percentage, render
 from model_export.strategies import STRATEGIES
 
 
@@ -52,21 +51,15 @@ def write_comparison(folder: Path, comparison: Comparison) -> Path:
     picture = learning_curve(comparison.points, comparison.answers)
     (folder / "img").mkdir(parents=True, exist_ok=True)
     (folder / "img" / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
+    values = {
+        "c": comparison,
+        "picture": picture,
+        "words": in_words(comparison.answers),
+        "rows": table(comparison),
+        "what": STRATEGIES,
+    }
     for name in ("compare.html", "compare.md"):
-        is_html = name.endswith(".html")
-        environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent),
-            autoescape=is_html,  # noqa: S701 # Markdown is escaped as Markdown
-            finalize=None if is_html else escape_markdown,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters.update(pct=percentage, n=number, data_uri=data_uri)
-        text = environment.get_template(f"{name}.j2").render(
-            c=comparison, picture=picture, words=in_words(comparison.answers), rows=table(comparison), what=STRATEGIES
-        )
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(render(Path(__file__).with_name(f"{name}.j2"), values), encoding="utf-8")
     raw = msgspec.json.format(msgspec.json.encode(_as_json(comparison)), indent=2)
     (folder / "compare.json").write_bytes(raw + b"\n")
     return folder / "compare.html"

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export.dataset.arrays import take
 from model_export.dataset.rows import DataError, Dataset, Split
 from model_export.strategies import STRATEGIES, Settings, StrategyError
 
@@ -90,29 +91,6 @@ def nested_order(targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 def training_rows(train: Split, run: Run) -> Split:
     """What a run learns from, oldest first, with the rows' weights."""
     return take(train, np.sort(nested_order(train.targets, run.seed)[: run.rows]))
-
-
-def take(split: Split, rows: NDArray[np.int64]) -> Split:
-    """Some rows of a split, in the order given."""
-    return Split(
-        [split.texts[row] for row in rows],
-        split.targets[rows],
-        split.weights[rows],
-        split.created_at[rows],
-        [split.ticket_ids[row] for row in rows],
-    )
-
-
-def by_people(split: Split) -> Split:
-    """The rows whose labels people set: our own earlier answers prove nothing.
-
-    Raises:
-        DataError: there are none.
-    """
-    rows = np.flatnonzero(split.weights >= 1)
-    if not len(rows):
-        raise DataError("people labelled none of the rows to score on: take a longer history, or let agents check some")
-    return take(split, rows)
 
 
 def fingerprint_data(dataset: Dataset) -> str:

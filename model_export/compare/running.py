@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 
 from model_export.calibrate import Scored, best_f1_thresholds
-from model_export.compare.plan import Run, by_people, take, training_rows
+from model_export.compare.plan import Run, training_rows
 from model_export.compare.scoring import Outcome, score
+from model_export.dataset.arrays import by_people, take
 from model_export.dataset.rows import Dataset
 from model_export.evaluate import answers
 from model_export.strategies import Settings, load_strategy
@@ -27,7 +28,7 @@ def perform(run: Run, dataset: Dataset, settings: Settings, *, progress: bool) -
             libraries do; see ``reason``.
     """
     strategy = load_strategy(run.strategy)
-    train, test = training_rows(dataset.train, run), by_people(dataset.test)
+    train, test = training_rows(dataset.train, run), by_people(dataset.test, "test")
     nothing = take(dataset.calibration, np.arange(0))  # scoring after each epoch would only draw curves
     settings = msgspec.structs.replace(settings, seed=run.seed)
     start = time.perf_counter()
@@ -37,7 +38,7 @@ def perform(run: Run, dataset: Dataset, settings: Settings, *, progress: bool) -
     answered = time.perf_counter()
     thresholds = None
     if dataset.task == "multi":
-        calibration = by_people(dataset.calibration)
+        calibration = by_people(dataset.calibration, "calibration")
         thresholds = best_f1_thresholds(Scored(fitted.predict_proba(calibration.texts), calibration.targets))
     given = answers(probabilities, thresholds)
     (scores,) = score([given], test.targets, len(dataset.labels))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from model_export.compare.answers import CLOSE, TUNED, Answers, Best, Crossing, Enough
 from model_export.compare.scoring import Point
 from model_export.evaluate import Interval
-from model_export.report.page import percentage
+from model_export.report.page import with_range
 
 
 def in_words(answers: Answers) -> list[tuple[str, str]]:
@@ -20,7 +20,7 @@ def in_words(answers: Answers) -> list[tuple[str, str]]:
 def _say_best(best: Best) -> str:
     name = best.point.strategy
     said = (
-        f"{name}: macro-F1 {_range(best.point.scores.macro_f1.interval())} after learning from {best.point.rows:,} "
+        f"{name}: macro-F1 {with_range(best.point.scores.macro_f1.interval())} after learning from {best.point.rows:,} "
         "tickets."
     )
     if best.runner_up is None or best.lead is None:
@@ -79,10 +79,6 @@ def _say_enough(point: Point, enough: Enough | None) -> str:
 
 def _negated(gap: Interval) -> Interval:
     return Interval(-gap.value, -gap.high, -gap.low)
-
-
-def _range(figure: Interval) -> str:
-    return f"{percentage(figure.value)} (95 % range {percentage(figure.low)} to {percentage(figure.high)})"
 
 
 def _points(gap: Interval) -> str:

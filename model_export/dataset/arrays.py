@@ -1,4 +1,4 @@
-"""Rows as the arrays that learning needs, and back."""
+"""Rows as the arrays that learning needs, some of them, and back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from model_export.dataset.rows import Dataset, Row, Split, Task
+from model_export.dataset.rows import DataError, Dataset, Row, Split, Task
 
 
 def assemble(
@@ -47,6 +48,29 @@ def rows_of(split: Split, labels: Sequence[str]) -> list[Row]:
         )
         for text, target, weight, at, ticket_id in zip(*split, strict=True)
     ]
+
+
+def take(split: Split, rows: NDArray[np.int64]) -> Split:
+    """Some rows of a split, in the order given."""
+    return Split(
+        [split.texts[row] for row in rows],
+        split.targets[rows],
+        split.weights[rows],
+        split.created_at[rows],
+        [split.ticket_ids[row] for row in rows],
+    )
+
+
+def by_people(split: Split, name: str) -> Split:
+    """The rows whose labels people set: our own earlier answers prove nothing.
+
+    Raises:
+        DataError: there are none; the message calls the split ``name``.
+    """
+    rows = np.flatnonzero(split.weights >= 1)
+    if not len(rows):
+        raise DataError(f"people labelled none of the {name} rows: take a longer history, or let agents check some")
+    return take(split, rows)
 
 
 def fingerprint(parts: Mapping[str, Sequence[Row]]) -> str:

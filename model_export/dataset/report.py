@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -10,6 +10,7 @@ import numpy as np
 
 from model_export.dataset.rows import Dataset, Split, Task
 from model_export.dataset.splitting import PARTS
+from model_export.tables import aligned
 
 SHOWN_LABELS = 10
 
@@ -89,22 +90,22 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     def _rules(self, total: int) -> str:
         rows = [(rule.name, f"{rule.rows:,}", _percent(rule.rows, self.read)) for rule in self.rules]
-        return _table([("rule", "rows", "%"), *rows, ("kept", f"{total:,}", _percent(total, self.read))])
+        return aligned([("rule", "rows", "%"), *rows, ("kept", f"{total:,}", _percent(total, self.read))])
 
     def _parts(self, total: int) -> str:
         rows = [(part, f"{rows:,}", _percent(rows, total)) for part, rows in zip(PARTS, self.kept, strict=True)]
         if not self.periods:
-            return _table([("part", "rows", "%"), *rows])
+            return aligned([("part", "rows", "%"), *rows])
         spans = [(_day(one.first), _day(one.last), str(one.months)) for one in self.periods]
         header = ("part", "rows", "%", "from", "to", "months")
-        return _table([header, *((*row, *span) for row, span in zip(rows, spans, strict=True))])
+        return aligned([header, *((*row, *span) for row, span in zip(rows, spans, strict=True))])
 
     def _labels(self, total: int) -> str:
         rows = [
             (label, *(f"{rows:,}" for rows in counts), f"{sum(counts):,}", _percent(sum(counts), total))
             for label, counts in sorted(self.supports.items(), key=lambda item: -sum(item[1]))
         ]
-        return _table([("label", *PARTS, "total", "%"), *rows])
+        return aligned([("label", *PARTS, "total", "%"), *rows])
 
 
 def count_supports(dataset: Dataset) -> dict[str, tuple[int, ...]]:
@@ -121,12 +122,6 @@ def find_period(split: Split) -> Period:
     """The time that a split of at least one row covers."""
     months = {datetime.fromtimestamp(at, UTC).strftime("%Y-%m") for at in split.created_at}
     return Period(float(split.created_at.min()), float(split.created_at.max()), len(months))
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows)
 
 
 def _list(title: str, lines: Iterable[str]) -> str:

@@ -18,7 +18,8 @@ from model_export.calibrate import (
     deliver,
     promise,
 )
-from model_export.dataset.rows import DataError, Dataset, Split
+from model_export.dataset.arrays import by_people
+from model_export.dataset.rows import Dataset, Split
 from model_export.evaluate import (
     Baseline,
     Parity,
@@ -76,7 +77,7 @@ def find(
         DataError: people labelled none of the calibration or of the test rows.
     """
     splits = (dataset.train, dataset.calibration, dataset.test)
-    held, rows = by_people("calibration", dataset.calibration), by_people("test", dataset.test)
+    held, rows = by_people(dataset.calibration, "calibration"), by_people(dataset.test, "test")
     calibration, test = calibration[dataset.calibration.weights >= 1], test[dataset.test.weights >= 1]
     proof, scored = Scored(calibration, held.targets), Scored(test, rows.targets)
     labels = len(dataset.labels)
@@ -144,7 +145,7 @@ def judge(
     Raises:
         DataError: people labelled none of the rows.
     """
-    rows = by_people("test", dataset.test)
+    rows = by_people(dataset.test, "test")
     likely = likely[dataset.test.weights >= 1]
     multi = dataset.task == "multi"
     labels = len(dataset.labels)
@@ -202,24 +203,6 @@ def _measure(
         top3=top(likely, targets) if single else None,
         confusion=confusion_matrix(given, targets, labels) if single else None,
         curve=coverage_curve(scored) if single else None,
-    )
-
-
-def by_people(name: str, split: Split) -> Split:
-    """The rows of a part whose labels people set.
-
-    Raises:
-        DataError: there are none.
-    """
-    rows = np.flatnonzero(split.weights >= 1)
-    if not len(rows):
-        raise DataError(f"people labelled none of the {name} rows: take a longer history, or let agents check some")
-    return Split(
-        [split.texts[row] for row in rows],
-        split.targets[rows],
-        split.weights[rows],
-        split.created_at[rows],
-        [split.ticket_ids[row] for row in rows],
     )
 
 

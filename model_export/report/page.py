@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from model_export.calibrate import fewest_answers
-from model_export.report.figures import Picture, pictures, shown_classes
+from model_export.evaluate import Interval
+from model_export.report.figures import pictures, shown_classes
 from model_export.report.findings import Findings, Mistake
 
 WORST = 10
@@ -60,42 +61,49 @@ def write_report(folder: Path, findings: Findings) -> Path:
     (folder / "img").mkdir(parents=True, exist_ok=True)
     for picture in drawn.values():
         (folder / "img" / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
+    rows = categories(findings)
+    values = {
+        "f": findings,
+        "pictures": drawn,
+        "categories": rows,
+        "quoted": [category for category in rows if category.mistakes][:WORST],
+        "confusions": _confusions(findings),
+        "all_shown": findings.confusion is None or len(shown_classes(findings.confusion)) == len(findings.names),
+        "baseline": findings.names[findings.baseline.label],
+        "promised": None if np.isnan(target := findings.chosen.target) else percentage(target, 0),
+        "fewest": fewest_answers(target) if findings.promises else None,
+    }
     for name in ("report.html", "report.md"):
-        (folder / name).write_text(_render(f"{name}.j2", findings, drawn), encoding="utf-8")
+        (folder / name).write_text(render(Path(__file__).with_name(f"{name}.j2"), values), encoding="utf-8")
     return folder / "report.html"
 
 
-def _render(template: str, findings: Findings, drawn: dict[str, Picture]) -> str:
-    is_html = template.startswith("report.html")
+def render(template: Path, values: Mapping[str, object]) -> str:
+    """Fill in ``NAME.html.j2`` or ``NAME.md.j2``; whatever it prints is escaped for that form."""
+    is_html = template.name.endswith(".html.j2")
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(template.parent),
         autoescape=is_html,  # noqa: S701 # Markdown is escaped as Markdown
-        finalize=None if is_html else escape_markdown,
+        finalize=None if is_html else _escape_markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     filters: dict[str, Callable[..., Any]] = {
-        "pct": percentage, "n": number, "of": part, "day": _day, "data_uri": data_uri, "megabytes": _megabytes
+        "pct": percentage, "n": number, "of": part, "day": _day, "data_uri": _data_uri, "megabytes": _megabytes
     }  # fmt: skip
     environment.filters.update(filters)
-    rows = categories(findings)
-    return environment.get_template(template).render(
-        f=findings,
-        pictures=drawn,
-        categories=rows,
-        quoted=[category for category in rows if category.mistakes][:WORST],
-        confusions=_confusions(findings),
-        all_shown=findings.confusion is None or len(shown_classes(findings.confusion)) == len(findings.names),
-        baseline=findings.names[findings.baseline.label],
-        promised=None if np.isnan(target := findings.chosen.target) else percentage(target, 0),
-        fewest=fewest_answers(target) if findings.promises else None,
-    )
+    return environment.get_template(template.name).render(values)
 
 
 def percentage(share: float, decimals: int = 1) -> str:
     """``0.8204`` as ``82.0 %``; a dash for what could not be measured."""
     return "-" if np.isnan(share) else f"{share * 100:.{decimals}f}\N{NO-BREAK SPACE}%"
+
+
+def with_range(figure: Interval) -> str:
+    """``82.0 % (95 % range 80.1 % to 83.9 %)``."""
+    return f"{percentage(figure.value)} (95 % range {percentage(figure.low)} to {percentage(figure.high)})"
 
 
 def number(value: float) -> str:
@@ -116,12 +124,12 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def data_uri(svg: str) -> str:
+def _data_uri(svg: str) -> str:
     """A picture inside its page, so that the page is one file."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
-def escape_markdown(value: object) -> object:
+def _escape_markdown(value: object) -> object:
     """Whatever a template prints is shown as it is written: no HTML, no emphasis, no link, no table cell."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value

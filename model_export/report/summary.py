@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from model_export.report.findings import Findings
-from model_export.report.page import categories, number, part, percentage
+from model_export.report.page import categories, number, part, percentage, with_range
+from model_export.tables import aligned
 
 
 def summarise(findings: Findings) -> str:
     """Macro-F1 first, and the majority's beside it; counts beside shares."""
-    delivery, interval, baseline = findings.chosen.delivery, findings.macro_f1, findings.baseline
+    delivery, baseline = findings.chosen.delivery, findings.baseline
     majority = f'  always "{findings.names[baseline.label]}"'
     rows = [
         ("tickets", number(findings.rows) + (" it had never seen" if findings.unseen else "")),
-        (
-            "macro-F1",
-            f"{percentage(interval.value)} (95 % range {percentage(interval.low)} to {percentage(interval.high)})",
-        ),
+        ("macro-F1", with_range(findings.macro_f1)),
         (majority, percentage(baseline.macro_f1)),
     ]
     if findings.top3 is None:
@@ -51,10 +47,4 @@ def _table(findings: Findings) -> str:
         )
         for row in categories(findings)
     ]
-    return _aligned([header, *rows])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows)
+    return aligned([header, *rows])

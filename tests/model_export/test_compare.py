@@ -13,6 +13,7 @@ from model_export.compare.plan import Run
 from model_export.compare.running import reason
 from model_export.compare.scoring import REPETITIONS, Figure, Outcome, Point, Scores, make_points, score
 from model_export.compare.words import in_words
+from model_export.dataset.arrays import by_people
 from model_export.dataset.rows import DataError, Dataset, Split
 from model_export.evaluate import class_scores
 from model_export.strategies import Settings, StrategyError
@@ -99,9 +100,9 @@ def test_training_sets_are_nested_and_keep_their_weights() -> None:
 
 def test_only_what_people_labelled_is_scored() -> None:
     rows = split(np.array([0, 1, 2]))._replace(weights=np.array([1, 0.3, 1], dtype=np.float32))
-    assert plan.by_people(rows).targets.tolist() == [0, 2]
+    assert by_people(rows, "test").targets.tolist() == [0, 2]
     with pytest.raises(DataError, match="people labelled none"):
-        plan.by_people(split(np.array([0, 1]), weight=0.3))
+        by_people(split(np.array([0, 1]), weight=0.3), "test")
 
 
 def test_a_run_is_known_by_everything_that_decides_its_answers() -> None:

@@ -5,24 +5,28 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from demo.tickets import CATEGORIES
 from integration import messages, settings
-from integration.messages import Job, NewTicket, Writes
+from integration.messages import Decision, Job, NewTicket, Writes
 from integration.records import Record
 from integration.settings import Settings
 from integration.simulator.config import SimulatorConfig
 from integration.store import Store
+from integration.zendesk.client import Ticket
 from model_export.bundle.manifest import read_manifest, write_manifest
 from model_export.bundle.predictor import Predictor
 from tests.simulator.support import Running, serving
-from worker import classifying, deferred, writing
+from worker import classifying, deferred, jobs, writing
 from worker.parts import Parts
 
 BUNDLE = Path("demo/bundle")
@@ -122,12 +126,12 @@ class Desk:
         """Carry out the messages that wait in the writes queue, and those put aside that are due."""
         for _ in range(rounds):
             while raw := self.parts.store.redis.rpop(messages.WRITES_QUEUE):
-                task, payload = _read(str(raw))
+                task, payload = read_message(str(raw))
                 if task == messages.WRITE:
                     writes = Writes.from_json(payload)
                     writing.write(self.parts, writes.decisions, has_slot=writes.has_slot)
                 else:
-                    writing.confirm(self.parts, Job.from_json(payload))
+                    jobs.confirm(self.parts, Job.from_json(payload))
             deferred.resume(self.parts)
 
     def settle(self, seconds: float = 6) -> None:
@@ -139,6 +143,49 @@ class Desk:
             self.work()
             time.sleep(0.02)
             depths = self.parts.store.depths()
+
+    def decision(self, ticket_id: int) -> Decision:
+        """What triage says of the sure ticket."""
+        category = SURE[2]
+        return Decision(
+            id=f"decision-{ticket_id}",
+            ticket_id=ticket_id,
+            classifier="category",
+            action="fill",
+            reason="confident",
+            category=category,
+            confidence=0.97,
+            top=((category, 0.97),),
+            threshold=0.8,
+            model=f"{self.parts.predictors['category'].manifest.name}@1",
+            created_at=0,
+            received_at=0,
+            decided_at=0,
+        )
+
+    def agent_sets(self, ticket: NewTicket, values: Mapping[str, str | None]) -> None:
+        """A person sets fields, given by title, in the browser."""
+        self.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/agent", dict(values))
+
+    def after_reading(self, act: Callable[[], object]) -> None:
+        """Once, between the next reading of tickets and what is made of it, something happens."""
+        show_many = self.parts.zendesk.show_many
+
+        def read_then_act(ids: Sequence[int]) -> dict[int, Ticket]:
+            found = show_many(ids)
+            del self.parts.zendesk.__dict__["show_many"]
+            act()
+            return found
+
+        self.parts.zendesk.__dict__["show_many"] = read_then_act
+
+    def hasten(self) -> None:
+        """Make what waits due now, whatever Zendesk asked for."""
+        redis = self.parts.store.redis
+        redis.delete("presort:updates_held")
+        for task in messages.QUEUES:
+            for member in redis.zrange(f"presort:later:{task}", 0, -1):
+                redis.zadd(f"presort:later:{task}", {str(member): 0})
 
     def record(self, ticket: NewTicket) -> Record:
         """What Presort remembers of a ticket."""
@@ -152,11 +199,45 @@ class Desk:
         return fields
 
 
+class Sink:
+    """A real HTTP server for Apprise's JSON notifications; answers what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.status = 200
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                """Keep it."""
+                document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if outer.status < 300:
+                    outer.heard.append(document)
+                self.send_response(outer.status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Keep test output quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        self.url = f"json://127.0.0.1:{self.server.server_port}/"
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    sink = Sink()
+    yield sink
+    sink.server.shutdown()
+    sink.server.server_close()
+
+
 @pytest.fixture
 def desk(parts: Parts, zendesk: Running) -> Desk:
     return Desk(parts, zendesk)
 
 
-def _read(raw: str) -> tuple[str, object]:
+def read_message(raw: str | bytes) -> tuple[str, object]:
+    """The task and the payload of a queue's entry."""
     message = json.loads(raw)
     return message["headers"]["task"], json.loads(base64.b64decode(message["body"]))[0][0]

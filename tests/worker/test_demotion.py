@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
@@ -16,20 +15,11 @@ from integration.outcomes import Judgement
 from integration.store import Store
 from model_export.bundle.predictor import Predictor
 from tests.simulator.support import Running
-from tests.worker.conftest import SURE, Desk
-from tests.worker.test_watch import Sink
+from tests.worker.conftest import SURE, Desk, Sink
 from worker import demotion, notify
 
 CATEGORY = SURE[2]
 TARGET = 0.9
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    sink = Sink()
-    yield sink
-    sink.server.shutdown()
-    sink.server.server_close()
 
 
 @pytest.fixture

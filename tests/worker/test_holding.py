@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from integration.messages import NewTicket, Writes
 from integration.stream import read
 from integration.zendesk.client import Update
 from integration.zendesk.errors import PermanentError, TemporaryError
-from tests.worker.conftest import ACCOUNT, SURE, Desk
+from tests.worker.conftest import ACCOUNT, SURE, Desk, read_message
 from worker import deferred, writing
 
 CATEGORY, PREDICTED = ACCOUNT.category_title, ACCOUNT.predicted_title
@@ -176,8 +175,7 @@ def test_what_the_cap_held_back_has_no_part_in_a_request_that_failed(
 
     monkeypatch.setattr(desk.parts.zendesk, "update_many", fail)
     desk.classify(*tickets)
-    raw = desk.parts.store.redis.rpop(messages.WRITES_QUEUE)
-    ((payload,), *_) = json.loads(base64.b64decode(json.loads(str(raw))["body"]))
+    _, payload = read_message(str(desk.parts.store.redis.rpop(messages.WRITES_QUEUE)))
     writing.write(desk.parts, Writes.from_json(payload).decisions, has_slot=True)
     rows = [json.loads(str(row)) for row in desk.parts.store.redis.zrange("presort:later:presort.write", 0, -1)]
     waiting = [Writes.from_json(row["payload"]).decisions[0] for row in rows]

@@ -13,7 +13,7 @@ from integration.store import Store
 from tests.simulator.support import Running
 from tests.worker.conftest import ACCOUNT, SURE, Desk
 from worker import judging, reconcile
-from worker.writing import HOLD_S
+from worker.setbacks import HOLD_S
 
 CATEGORY = ACCOUNT.category_field_id
 RIGHT, WRONG = SURE[2], "invoice_question"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from integration.simulator.account import AGENT, INTEGRATION
 from integration.store import Store
 from tests.conftest import SECRET
 from tests.simulator.support import Running, eventually, serving
-from tests.worker.conftest import ACCOUNT, SURE, Desk
+from tests.worker.conftest import ACCOUNT, SURE, Desk, read_message
 from worker import deferred, reading, reconcile
 
 LAG_S = ACCOUNT.export_lag_s + 1
@@ -73,7 +72,7 @@ def arrived(zendesk: Running) -> None:
 def queued(store: Store) -> list[NewTicket]:
     """What waits to be classified, oldest first."""
     rows = store.redis.lrange(messages.TICKETS_QUEUE, 0, -1)
-    return [NewTicket.from_json(json.loads(base64.b64decode(json.loads(row)["body"]))[0][0]) for row in rows[::-1]]
+    return [NewTicket.from_json(read_message(row)[1]) for row in rows[::-1]]
 
 
 def other_field(zendesk: Running) -> int:

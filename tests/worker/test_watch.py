@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,7 +10,7 @@ import pytest
 
 from integration import settings
 from integration.store import Store
-from tests.worker.conftest import SURE, Desk
+from tests.worker.conftest import SURE, Desk, Sink
 from worker import watch
 from worker.notify import channel
 from worker.notify.errors import SendError
@@ -24,39 +19,6 @@ from worker.parts import Parts
 CATEGORY = SURE[2]
 TICK = 60.0
 MINUTES = 600
-
-
-class Sink:
-    """A real HTTP server for Apprise's JSON notifications; answers what it is told."""
-
-    def __init__(self) -> None:
-        self.heard: list[dict[str, Any]] = []
-        self.status = 200
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                """Keep it."""
-                document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if outer.status < 300:
-                    outer.heard.append(document)
-                self.send_response(outer.status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Keep test output quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-        self.url = f"json://127.0.0.1:{self.server.server_port}/"
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    sink = Sink()
-    yield sink
-    sink.server.shutdown()
-    sink.server.server_close()
 
 
 @pytest.fixture

@@ -10,12 +10,10 @@ import msgspec
 import pytest
 
 from integration import messages, taxonomy
-from integration.messages import Decision, Job, Writes
-from integration.zendesk.client import BULK, Update
-from integration.zendesk.errors import TemporaryError
+from integration.messages import Job, Writes
+from integration.zendesk.client import Update
 from tests.worker.conftest import ACCOUNT, SURE, Desk
-from worker import deferred, writing
-from worker.parts import Parts
+from worker import jobs, setbacks, writing
 
 CATEGORY, PREDICTED = ACCOUNT.category_title, ACCOUNT.predicted_title
 
@@ -38,7 +36,7 @@ def test_a_sure_category_is_filled_with_its_reasons(desk: Desk) -> None:
 def test_an_unsure_category_is_only_suggested(desk: Desk) -> None:
     ticket = desk.file()
     writing.write(
-        desk.parts, [msgspec.structs.replace(_decision(desk, ticket.ticket_id), action="suggest")], has_slot=True
+        desk.parts, [msgspec.structs.replace(desk.decision(ticket.ticket_id), action="suggest")], has_slot=True
     )
     assert desk.fields(ticket)[CATEGORY] is None
     assert desk.fields(ticket)[PREDICTED] == SURE[2]
@@ -54,19 +52,11 @@ def test_a_persons_value_wins(desk: Desk) -> None:
     assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", "person_set_it")
 
 
-def test_a_person_who_sets_it_between_reading_and_writing_wins(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_who_sets_it_between_reading_and_writing_wins(desk: Desk) -> None:
     """The safe update collides (409), is decided again on the ticket as it then stands, and leaves it alone."""
     ticket = desk.file()
     desk.zendesk.clock.advance(5)  # updated_at has a resolution of a second
-    show_many = desk.parts.zendesk.show_many
-
-    def read_then_edit(ids: list[int]) -> object:
-        found = show_many(ids)
-        monkeypatch.undo()
-        desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/agent", {CATEGORY: "delivery_delay"})
-        return found
-
-    monkeypatch.setattr(desk.parts.zendesk, "show_many", read_then_edit)
+    desk.after_reading(lambda: desk.agent_sets(ticket, {CATEGORY: "delivery_delay"}))
     desk.classify(ticket)
     desk.settle()
     assert desk.fields(ticket)[CATEGORY] == "delivery_delay"
@@ -74,20 +64,10 @@ def test_a_person_who_sets_it_between_reading_and_writing_wins(desk: Desk, monke
     assert desk.zendesk.get("/simulator/summary")["conflicts"] == 1
 
 
-def test_a_collision_over_something_else_is_written_on_the_second_try(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_collision_over_something_else_is_written_on_the_second_try(desk: Desk) -> None:
     ticket = desk.file()
     desk.zendesk.clock.advance(5)
-    show_many = desk.parts.zendesk.show_many
-
-    def read_then_edit(ids: list[int]) -> object:
-        found = show_many(ids)
-        monkeypatch.undo()
-        desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/agent", {ACCOUNT.model_title: "touched"})
-        return found
-
-    monkeypatch.setattr(desk.parts.zendesk, "show_many", read_then_edit)
+    desk.after_reading(lambda: desk.agent_sets(ticket, {ACCOUNT.model_title: "touched"}))
     desk.classify(ticket)
     desk.settle()
     assert desk.fields(ticket)[CATEGORY] == SURE[2]
@@ -96,7 +76,7 @@ def test_a_collision_over_something_else_is_written_on_the_second_try(
 
 def test_writing_twice_changes_nothing(desk: Desk) -> None:
     ticket = desk.file()
-    decision = _decision(desk, ticket.ticket_id)
+    decision = desk.decision(ticket.ticket_id)
     for _ in range(3):
         writing.write(desk.parts, [decision], has_slot=True)
     assert desk.zendesk.get("/simulator/summary")["updates"] == 1
@@ -124,19 +104,9 @@ def test_a_ticket_that_was_closed_or_deleted_meanwhile(desk: Desk, act: str, rea
 
 
 @pytest.mark.parametrize(("act", "reason"), [("close", "ticket_closed"), ("delete", "ticket_deleted")])
-def test_a_ticket_that_goes_between_reading_and_bulk_writing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, act: str, reason: str
-) -> None:
+def test_a_ticket_that_goes_between_reading_and_bulk_writing(desk: Desk, act: str, reason: str) -> None:
     ticket, other = desk.file(), desk.file()
-    show_many = desk.parts.zendesk.show_many
-
-    def read_then_act(ids: list[int]) -> object:
-        found = show_many(ids)
-        monkeypatch.undo()
-        desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/{act}")
-        return found
-
-    monkeypatch.setattr(desk.parts.zendesk, "show_many", read_then_act)
+    desk.after_reading(lambda: desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/{act}"))
     desk.classify(ticket, other)
     desk.settle()
     assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", reason)
@@ -147,7 +117,7 @@ def test_a_category_that_the_field_does_not_offer_is_never_written_and_is_report
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     ticket = desk.file()
-    decision = msgspec.structs.replace(_decision(desk, ticket.ticket_id), category="no_such_option")
+    decision = msgspec.structs.replace(desk.decision(ticket.ticket_id), category="no_such_option")
     writing.write(desk.parts, [decision], has_slot=True)
     assert (desk.fields(ticket)[CATEGORY], desk.fields(ticket)[PREDICTED]) == (None, None)
     assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", "option_missing")
@@ -182,53 +152,14 @@ def test_a_value_that_zendesk_dropped_is_an_error_people_see(desk: Desk) -> None
     assert "field 999" in (record.reason or "")
 
 
-def test_while_zendesk_is_down_decisions_wait(desk: Desk) -> None:
-    tickets = [desk.file() for _ in range(3)]
-    desk.zendesk.post("/simulator/faults", {"down": True})
-    desk.classify(*tickets)
-    desk.work()
-    assert desk.parts.store.depths()["deferred"] == 3
-    assert desk.record(tickets[0]).outcome is None
-    assert desk.parts.store.updates_held() > 0
-    desk.zendesk.post("/simulator/faults", {})
-    _hasten(desk)
-    desk.settle()
-    assert {desk.record(one).outcome for one in tickets} == {"filled"}
-
-
-def test_a_429_stops_all_writes_for_as_long_as_zendesk_said(desk: Desk) -> None:
-    ticket = desk.file()
-    desk.zendesk.post("/simulator/faults", {"rate_limited": 1.2})
-    desk.classify(ticket)
-    desk.work()
-    assert desk.parts.store.take_update(60) > 0
-    desk.settle()
-    assert desk.record(ticket).outcome == "filled"
-
-
-def test_a_spent_budget_merges_what_waits(desk: Desk) -> None:
-    desk.parts.config = msgspec.structs.replace(
-        desk.parts.config, zendesk=msgspec.structs.replace(desk.parts.config.zendesk, updates_per_minute=100, share=0.6)
-    )
-    while desk.parts.store.take_update(60) == 0:
-        pass
-    tickets = [desk.file() for _ in range(20)]
-    for ticket in tickets:
-        desk.classify(ticket)
-    desk.settle()
-    assert {desk.record(one).outcome for one in tickets} == {"filled"}
-    requests = desk.zendesk.get("/simulator/summary")["requests"]
-    assert sum(count for route, count in requests.items() if route.startswith("PUT")) <= 3
-
-
 def test_an_update_that_fails_for_ever_is_parked(desk: Desk) -> None:
     """A bot that edits the ticket all the time must not keep a message going round."""
     ticket = desk.file()
-    desk.parts.store.record([_decision(desk, ticket.ticket_id)], tick_s=60)
-    tired = msgspec.structs.replace(_decision(desk, ticket.ticket_id), collisions=writing.TRIES - 1)
+    desk.parts.store.record([desk.decision(ticket.ticket_id)], tick_s=60)
+    tired = msgspec.structs.replace(desk.decision(ticket.ticket_id), collisions=setbacks.TRIES - 1)
     stale = desk.parts.zendesk.show_many([ticket.ticket_id])
     desk.zendesk.clock.advance(5)
-    desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/agent", {ACCOUNT.model_title: "touched"})
+    desk.agent_sets(ticket, {ACCOUNT.model_title: "touched"})
     desk.parts.zendesk.__dict__["show_many"] = lambda _: stale
     writing.write(desk.parts, [tired], has_slot=True)
     (parked,) = desk.parts.store.parked()
@@ -252,44 +183,11 @@ def test_a_field_that_does_not_exist_parks_with_the_cure(desk: Desk) -> None:
 
 def test_a_classifier_that_was_taken_out_of_the_settings_parks_its_decisions(desk: Desk) -> None:
     ticket, other = desk.file(), desk.file()
-    old = msgspec.structs.replace(_decision(desk, other.ticket_id), classifier="topic")
-    writing.write(desk.parts, [_decision(desk, ticket.ticket_id), old], has_slot=True)
+    old = msgspec.structs.replace(desk.decision(other.ticket_id), classifier="topic")
+    writing.write(desk.parts, [desk.decision(ticket.ticket_id), old], has_slot=True)
     assert desk.record(ticket).outcome == "filled"
     (parked,) = desk.parts.store.parked()
     assert "'topic' is no longer in presort.toml" in parked.reason
-
-
-def test_a_closed_door_is_no_tickets_fault(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    """Wrong credentials: everything waits, the log says what to mend, and nothing is parked."""
-    good = desk.parts.config
-    desk.parts.config = msgspec.structs.replace(good, zendesk_client_secret="wrong")
-    ticket = desk.file()
-    writing.write(desk.parts, [_decision(desk, ticket.ticket_id)], has_slot=True)
-    assert desk.parts.store.parked() == []
-    assert desk.parts.store.updates_held() > 50
-    assert "PRESORT_ZENDESK_CLIENT_SECRET" in caplog.text
-    mended = Parts(good)
-    mended.__dict__["predictors"] = desk.parts.predictors
-    desk.parts = mended
-    _hasten(desk)
-    desk.settle()
-    assert desk.record(ticket).outcome == "filled"
-
-
-def test_a_token_that_is_refused_parks_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All legacy tokens end on one day: what then waits goes on with the OAuth client that takes their place."""
-    monkeypatch.setattr("integration.zendesk.session._ClientCredentials._renew", lambda _, response, **__: response)
-    desk.parts.store.save_token(ACCOUNT.client_id, "revoked", 60)
-    ticket, other = desk.file(), desk.file()
-    writing.write(desk.parts, [_decision(desk, ticket.ticket_id)], has_slot=True)
-    assert desk.parts.store.updates_held() > 50
-    desk.parts.store.redis.delete("presort:updates_held")
-    desk.classify(msgspec.structs.replace(other, text_known=False))
-    assert (desk.parts.store.parked(), desk.parts.store.waiting(messages.CLASSIFY)) == ([], 1)
-    desk.parts.store.drop_token(ACCOUNT.client_id)
-    _hasten(desk)
-    desk.work(2)
-    assert desk.record(ticket).outcome == "filled"
 
 
 def test_what_breaks_one_write_does_not_take_the_others_along(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,66 +214,37 @@ def test_what_breaks_one_write_does_not_take_the_others_along(desk: Desk, monkey
     assert len(desk.parts.store.parked()) == 1
 
 
-def test_one_ticket_that_zendesk_fails_on_holds_nobody_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticket = desk.file()
-
-    def failing(_: Update) -> object:
-        raise TemporaryError("Zendesk answered 500")
-
-    monkeypatch.setattr(desk.parts.zendesk, "update", failing)
-    writing.write(desk.parts, [_decision(desk, ticket.ticket_id)], has_slot=True)
-    assert desk.parts.store.updates_held() == 0
-    assert desk.parts.store.waiting(messages.WRITE) == 1
-
-
-def test_an_expired_token_is_renewed_once(desk: Desk) -> None:
-    ticket = desk.file()
-    desk.parts.store.save_token(ACCOUNT.client_id, "stale", 60)
-    desk.classify(ticket)
-    desk.settle()
-    assert desk.record(ticket).outcome == "filled"
-    assert desk.parts.store.token(ACCOUNT.client_id) != "stale"
-
-
 def test_a_decision_that_ended_is_not_written_again(desk: Desk) -> None:
     """The agent cleared the field; the same message again must not fill it."""
     ticket = desk.file()
-    decision = _decision(desk, ticket.ticket_id)
+    decision = desk.decision(ticket.ticket_id)
     writing.write(desk.parts, [decision], has_slot=True)
     desk.zendesk.clock.advance(5)
     cleared = {CATEGORY: None, PREDICTED: None, ACCOUNT.confidence_title: None, ACCOUNT.model_title: None}
-    desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/agent", cleared)
+    desk.agent_sets(ticket, cleared)
     writing.write(desk.parts, [decision], has_slot=True)
     assert desk.fields(ticket)[CATEGORY] is None
 
 
 def test_two_workers_write_a_decision_once(desk: Desk) -> None:
     ticket = desk.file()
-    decision = _decision(desk, ticket.ticket_id)
+    decision = desk.decision(ticket.ticket_id)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: writing.write(desk.parts, [decision], has_slot=True), range(8)))
     assert desk.zendesk.get("/simulator/summary")["updates"] == 1
-    _hasten(desk)
+    desk.hasten()
     desk.settle()
     assert desk.zendesk.get("/simulator/summary")["updates"] == 1
 
 
-def test_a_ticket_edited_this_second_is_left_to_settle(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ticket_edited_this_second_is_left_to_settle(desk: Desk) -> None:
     """``updated_at`` counts seconds: within one, a safe update does not notice the person who came between."""
     ticket = desk.file()
     desk.zendesk.clock.advance(-60)
     created = desk.file()
     desk.zendesk.clock.offset_s = 0
-    desk.zendesk.post(f"/simulator/tickets/{created.ticket_id}/agent", {ACCOUNT.model_title: "touched"})
-    show_many = desk.parts.zendesk.show_many
-
-    def read_then_edit(ids: list[int]) -> object:
-        found = show_many(ids)
-        monkeypatch.undo()
-        desk.zendesk.post(f"/simulator/tickets/{created.ticket_id}/agent", {CATEGORY: "delivery_delay"})
-        return found
-
-    monkeypatch.setattr(desk.parts.zendesk, "show_many", read_then_edit)
+    desk.agent_sets(created, {ACCOUNT.model_title: "touched"})
+    desk.after_reading(lambda: desk.agent_sets(created, {CATEGORY: "delivery_delay"}))
     desk.classify(ticket, created)
     desk.settle(12)
     assert desk.record(ticket).outcome == "filled"
@@ -383,39 +252,13 @@ def test_a_ticket_edited_this_second_is_left_to_settle(desk: Desk, monkeypatch: 
     assert desk.record(created).reason == "person_set_it"
 
 
-def test_a_silent_zendesk_is_asked_once_not_by_every_batch(desk: Desk) -> None:
-    """Who asks waits for the time-out; while it holds, everybody else puts aside at once."""
-    tickets = [desk.file() for _ in range(250)]
-    desk.parts.config = msgspec.structs.replace(
-        desk.parts.config, zendesk=msgspec.structs.replace(desk.parts.config.zendesk, timeout_s=0.5)
-    )
-    desk.zendesk.post("/simulator/faults", {"slow": 30})
-    began = time.monotonic()
-    writing.write(desk.parts, [_decision(desk, one.ticket_id) for one in tickets], has_slot=True)
-    assert time.monotonic() - began < 3
-    desk.zendesk.post("/simulator/faults", {})
-    assert desk.parts.store.waiting(messages.WRITE) == 250
-
-
-def test_outages_do_not_count_as_failures_of_the_ticket(desk: Desk) -> None:
-    ticket = desk.file()
-    patient = msgspec.structs.replace(_decision(desk, ticket.ticket_id), attempts=50)
-    desk.zendesk.post("/simulator/faults", {"down": True})
-    writing.write(desk.parts, [patient], has_slot=True)
-    assert desk.parts.store.parked() == []
-    desk.zendesk.post("/simulator/faults", {})
-    _hasten(desk)
-    desk.settle()
-    assert desk.record(ticket).outcome == "filled"
-
-
 def test_without_fields_of_our_own_there_may_be_nothing_to_write(desk: Desk) -> None:
     (classifier,) = desk.parts.config.classifiers
     bare = msgspec.structs.replace(classifier, prediction_field_id=None, confidence_field_id=None, model_field_id=None)
     desk.parts.config = msgspec.structs.replace(desk.parts.config, classifiers=(bare,))
     ticket, other = desk.file(), desk.file()
-    unoffered = msgspec.structs.replace(_decision(desk, ticket.ticket_id), category="no_such_option")
-    unsure = msgspec.structs.replace(_decision(desk, other.ticket_id), action="suggest", reason="below_threshold")
+    unoffered = msgspec.structs.replace(desk.decision(ticket.ticket_id), category="no_such_option")
+    unsure = msgspec.structs.replace(desk.decision(other.ticket_id), action="suggest", reason="below_threshold")
     writing.write(desk.parts, [unoffered, unsure], has_slot=True)
     assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", "option_missing")
     assert (desk.record(other).outcome, desk.record(other).reason) == ("left_alone", "nothing_to_write")
@@ -426,24 +269,16 @@ def test_one_classifiers_wrong_field_does_not_stop_another(desk: Desk) -> None:
     broken = msgspec.structs.replace(classifier, name="topic", field_id=999)
     desk.parts.config = msgspec.structs.replace(desk.parts.config, classifiers=(classifier, broken))
     ticket, other = desk.file(), desk.file()
-    lost = msgspec.structs.replace(_decision(desk, other.ticket_id), classifier="topic")
-    writing.write(desk.parts, [_decision(desk, ticket.ticket_id), lost], has_slot=True)
+    lost = msgspec.structs.replace(desk.decision(other.ticket_id), classifier="topic")
+    writing.write(desk.parts, [desk.decision(ticket.ticket_id), lost], has_slot=True)
     assert desk.record(ticket).outcome == "filled"
     (parked,) = desk.parts.store.parked()
     assert "field 999 does not exist" in parked.reason
 
 
-def test_a_single_ticket_closed_between_reading_and_writing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_ticket_closed_between_reading_and_writing(desk: Desk) -> None:
     ticket = desk.file()
-    show_many = desk.parts.zendesk.show_many
-
-    def read_then_close(ids: list[int]) -> object:
-        found = show_many(ids)
-        monkeypatch.undo()
-        desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/close")
-        return found
-
-    monkeypatch.setattr(desk.parts.zendesk, "show_many", read_then_close)
+    desk.after_reading(lambda: desk.zendesk.post(f"/simulator/tickets/{ticket.ticket_id}/close"))
     desk.classify(ticket)
     desk.settle()
     assert (desk.record(ticket).outcome, desk.record(ticket).reason) == ("left_alone", "ticket_closed")
@@ -452,94 +287,23 @@ def test_a_single_ticket_closed_between_reading_and_writing(desk: Desk, monkeypa
 def test_an_unreadable_waiting_message_is_parked_and_the_others_go_on(desk: Desk) -> None:
     ticket = desk.file()
     desk.parts.store.defer(messages.WRITE, [{"decisions": [{"id": 5}]}], delay_s=-9, reason="x")
-    writes = Writes(decisions=(_decision(desk, ticket.ticket_id),)).to_json()
+    writes = Writes(decisions=(desk.decision(ticket.ticket_id),)).to_json()
     desk.parts.store.defer(messages.WRITE, [writes], delay_s=-1, reason="x")
     desk.settle()
     assert desk.record(ticket).outcome == "filled"
     assert len(desk.parts.store.parked()) == 1
 
 
-def _decision(desk: Desk, ticket_id: int) -> Decision:
-    """What triage says of the sure ticket."""
-    category = SURE[2]
-    return Decision(
-        id=f"decision-{ticket_id}",
-        ticket_id=ticket_id,
-        classifier="category",
-        action="fill",
-        reason="confident",
-        category=category,
-        confidence=0.97,
-        top=((category, 0.97),),
-        threshold=0.8,
-        model=f"{desk.parts.predictors['category'].manifest.name}@1",
-        created_at=0,
-        received_at=0,
-        decided_at=0,
-    )
-
-
-def _history(desk: Desk, ticket_id: int) -> list[dict[str, Any]]:
-    history: list[dict[str, Any]] = desk.zendesk.get(f"/simulator/tickets/{ticket_id}")["ticket"]["history"]
-    return history
-
-
-def _hasten(desk: Desk) -> None:
-    """Make what waits due now."""
-    desk.parts.store.redis.delete("presort:updates_held")
-    for task in messages.QUEUES:
-        for member in desk.parts.store.redis.zrange(f"presort:later:{task}", 0, -1):
-            desk.parts.store.redis.zadd(f"presort:later:{task}", {str(member): 0})
-
-
-def test_a_crowd_waits_until_its_request_is_full(desk: Desk) -> None:
-    """Each request costs four in all, so in a burst few full ones carry what many small ones would."""
-    for one in range(deferred.MANY):
-        _wait_for_slot(desk, one + 1)
-    deferred.resume(desk.parts)
-    assert desk.parts.store.depths()["writes"] == 0
-    for one in range(deferred.MANY, BULK):
-        _wait_for_slot(desk, one + 1)
-    deferred.resume(desk.parts)
-    assert desk.parts.store.depths()["writes"] == 1
-    assert desk.parts.store.waiting(messages.WRITE) == 0
-
-
-def test_a_crowd_that_does_not_grow_waits_no_longer(desk: Desk) -> None:
-    for one in range(deferred.MANY):
-        _wait_for_slot(desk, one + 1, since_s=deferred.FILL_S + 1)
-    deferred.resume(desk.parts)
-    assert desk.parts.store.depths()["writes"] == 1
-
-
-def test_a_few_do_not_wait_for_more(desk: Desk) -> None:
-    for one in range(deferred.MANY - 1):
-        _wait_for_slot(desk, one + 1)
-    deferred.resume(desk.parts)
-    assert desk.parts.store.depths()["writes"] == 1
-
-
-def test_between_full_requests_single_writes_join_the_next(desk: Desk) -> None:
-    for one in range(BULK):
-        _wait_for_slot(desk, 1_000 + one)
-    deferred.resume(desk.parts)
-    desk.parts.store.redis.delete(messages.WRITES_QUEUE)
-    ticket = desk.file()
-    writing.write(desk.parts, [_decision(desk, ticket.ticket_id)], has_slot=False)
-    assert desk.parts.store.waiting(messages.WRITE) == 1
-    assert desk.fields(ticket)[CATEGORY] is None
-
-
 def test_a_slow_job_is_asked_after_less_and_less_often(desk: Desk) -> None:
     delays = []
     for attempts in range(6):
         desk.parts.store.redis.delete(f"presort:later:{messages.CONFIRM}")
-        writing._poll(desk.parts, Job(id="a", decisions=(), attempts=attempts))  # noqa: SLF001 - no job takes so long here
+        jobs.poll(desk.parts, Job(id="a", decisions=(), attempts=attempts))
         rows: Any = desk.parts.store.redis.zrange(f"presort:later:{messages.CONFIRM}", 0, -1, withscores=True)
         delays += [round(due - time.time()) for _, due in rows]
     assert delays == [1, 2, 4, 8, 8, 8]
 
 
-def _wait_for_slot(desk: Desk, ticket_id: int, *, since_s: float = 0.0) -> None:
-    payload = Writes(decisions=(_decision(desk, ticket_id),)).to_json()
-    desk.parts.store.defer(messages.WRITE, [payload], delay_s=-since_s, reason="update budget")
+def _history(desk: Desk, ticket_id: int) -> list[dict[str, Any]]:
+    history: list[dict[str, Any]] = desk.zendesk.get(f"/simulator/tickets/{ticket_id}")["ticket"]["history"]
+    return history

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 
 from integration.records import Alert
+from integration.times import local_time
 from worker.notify.errors import SendError
 
 # Apprise logs a URL it does not understand whole, token and all, and at DEBUG what it sends, subjects and all.
@@ -46,19 +46,16 @@ def body(alert: Alert) -> str:
     times = alert.observed / max(alert.expected, 0.1)
     lines = [
         f"{alert.observed} tickets in {_duration(alert.window_s)}, {alert.expected:.1f} expected ({times:.0f}x).",
-        f"Since about {_local(alert.started_at)}. By chance {_rarity(alert.once_in_weeks)}.",
+        f"Since about {local_time(alert.started_at)}. By chance {_rarity(alert.once_in_weeks)}.",
     ]
     if alert.resolved_at is not None:
-        lines.append(f"Over at {_local(alert.resolved_at)}, after {_duration(alert.resolved_at - alert.started_at)}.")
+        lines.append(
+            f"Over at {local_time(alert.resolved_at)}, after {_duration(alert.resolved_at - alert.started_at)}."
+        )
     if alert.samples:
         lines.append("Newest tickets:")
         lines += [f"  #{one.ticket_id} {one.subject or ''}\n    {one.url}" for one in alert.samples]
     return "\n".join(lines)
-
-
-def _local(at: float) -> str:
-    """This machine's local time, with its zone."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def _duration(seconds: float) -> str:

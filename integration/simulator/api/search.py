@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from flask import Blueprint, request
 
@@ -12,7 +11,7 @@ from integration.simulator.api.http import caller_host
 from integration.simulator.errors import ApiError, limited
 from integration.simulator.records import Json, Ticket
 from integration.simulator.simulation import simulation
-from integration.simulator.wire import ticket_json
+from integration.simulator.wire import seconds, ticket_json
 
 routes = Blueprint("search", __name__)
 
@@ -81,10 +80,9 @@ def _rank(status: str) -> int:
 
 def _time(stamp: str) -> float:
     try:
-        at = datetime.fromisoformat(stamp)
+        return seconds(stamp)
     except ValueError:
         raise ApiError(422, "InvalidQuery", f"{stamp!r} is not a time") from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 def _position(cursor: str) -> int:

@@ -1,0 +1,1 @@
+"""``presort tickets``: from an account, through the real zenpy, to a file that ``presort-model`` reads."""
