@@ -44,7 +44,7 @@ def resume(parts: Parts) -> None:
 
 
 def _publish_missed(parts: Parts, now: float) -> None:
-    """Tickets whose message was lost, by id alone: the worker reads them.
+    """Tickets whose message was lost, by id alone, for the classifiers that still owe an answer: the worker reads them.
 
     Celery's Redis transport takes a message from its list and notes it as unacknowledged in two steps. A worker that is
     killed, or a connection that breaks, between them loses it.
@@ -58,10 +58,14 @@ def _publish_missed(parts: Parts, now: float) -> None:
     known = [one for one in missed if one[1] in names]
     # A decided ticket may wait for its write for as long as Zendesk is away or a person pauses.
     held = parts.store.waiting(messages.WRITE) + parts.store.waiting(messages.CONFIRM) + depths["writes"]
-    lost = {ticket_id: at for ticket_id, name, at in known if not held or parts.store.ticket(ticket_id, name) is None}
-    for ticket_id, received_at in lost.items():
+    lost: dict[int, tuple[float, list[str]]] = {}
+    for ticket_id, name, at in known:
+        if not held or parts.store.ticket(ticket_id, name) is None:
+            lost.setdefault(ticket_id, (at, []))[1].append(name)
+    for ticket_id, (at, owing) in lost.items():
         log.warning("ticket %d: its message was lost, published again", ticket_id)
-        publish(parts.celery, messages.CLASSIFY, NewTicket(ticket_id=ticket_id, received_at=received_at))
+        again = NewTicket(ticket_id=ticket_id, received_at=at, classifiers=tuple(owing))
+        publish(parts.celery, messages.CLASSIFY, again)
     parts.store.asked_again([(ticket_id, name) for ticket_id, name, _ in known], now)
 
 

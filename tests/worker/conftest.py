@@ -241,3 +241,9 @@ def read_message(raw: str | bytes) -> tuple[str, object]:
     """The task and the payload of a queue's entry."""
     message = json.loads(raw)
     return message["headers"]["task"], json.loads(base64.b64decode(message["body"]))[0][0]
+
+
+def queued(store: Store) -> list[NewTicket]:
+    """What waits to be classified, oldest first."""
+    rows = store.redis.lrange(messages.TICKETS_QUEUE, 0, -1)
+    return [NewTicket.from_json(read_message(row)[1]) for row in rows[::-1]]

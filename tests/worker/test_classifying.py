@@ -12,7 +12,7 @@ import pytest
 from integration import messages
 from integration.messages import NewTicket
 from integration.publisher import publish
-from tests.worker.conftest import SURE, Desk
+from tests.worker.conftest import SURE, Desk, queued
 from worker import deferred
 
 
@@ -88,6 +88,18 @@ def test_a_lost_ticket_is_found_though_others_wait_for_zendesk(desk: Desk) -> No
         deferred.resume(desk.parts)
     assert desk.parts.store.waiting(messages.WRITE) == 1
     assert desk.parts.store.depths()["tickets"] == 1
+
+
+def test_of_a_lost_ticket_only_those_are_asked_who_owe_an_answer(desk: Desk) -> None:
+    """After a loss of Redis the others may have answered on the ticket itself, and an agent may have emptied that."""
+    first = desk.parts.config.classifiers[0]
+    both = (first, msgspec.structs.replace(first, name="other"))
+    desk.parts.config = msgspec.structs.replace(desk.parts.config, classifiers=both)
+    desk.parts.store.mark_delivered("a", 1, 0.0, ["other"])
+    desk.parts.store.mark_delivered("b", 2, 0.0, ["category", "other"])
+    deferred.resume(desk.parts)
+    told = {one.ticket_id: set(one.classifiers) for one in queued(desk.parts.store)}
+    assert told == {1: {"other"}, 2: {"category", "other"}}
 
 
 def test_nothing_counts_as_lost_while_something_waits(desk: Desk) -> None:

@@ -12,13 +12,12 @@ from kombu.exceptions import OperationalError
 from werkzeug.serving import make_server
 
 from integration import messages, outcomes, settings
-from integration.messages import NewTicket
 from integration.receiver import create_app
 from integration.simulator.account import AGENT, INTEGRATION
 from integration.store import Store
 from tests.conftest import SECRET
 from tests.simulator.support import Running, eventually, serving
-from tests.worker.conftest import ACCOUNT, SURE, Desk, read_message
+from tests.worker.conftest import ACCOUNT, SURE, Desk, queued
 from worker import deferred, reading, reconcile
 
 LAG_S = ACCOUNT.export_lag_s + 1
@@ -67,12 +66,6 @@ def arrived(zendesk: Running) -> None:
     filed = len(zendesk.simulation.account.tickets)
     counts = zendesk.simulation.account.counts
     eventually(lambda: counts["delivered"] + counts["dropped"] == filed)
-
-
-def queued(store: Store) -> list[NewTicket]:
-    """What waits to be classified, oldest first."""
-    rows = store.redis.lrange(messages.TICKETS_QUEUE, 0, -1)
-    return [NewTicket.from_json(read_message(row)[1]) for row in rows[::-1]]
 
 
 def other_field(zendesk: Running) -> int:
