@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 import click
 
-from model_export.commands.rows import FILE_OR_FOLDER, Rules, as_typed, data_options, options_from, read
+from model_export.commands.rows import FILE, FILE_OR_FOLDER, Rules, as_typed, data_options, options_from, read
 from model_export.dataset.arrays import by_people
 from model_export.dataset.rows import DataError, Dataset, Split
 from model_export.strategies import Settings, StrategyError
@@ -32,6 +32,7 @@ BASE, MAX_LENGTH = "distilbert-base-uncased", 256
 @click.option("--sizes", metavar="N,N,all", help="Training rows. Default: 100, 200, 500, 1000 and so on up to all.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1), help="Runs of each, on other rows.")
 @click.option("--base", default=BASE, show_default=True, help="A hub id or a folder.")
+@click.option("--vectors", type=FILE, help="Word vectors in GloVe's text format: `frozen` reads them, not the base.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the training rows; 4 or more unless told.")
 @click.option("--max-length", default=MAX_LENGTH, show_default=True, type=click.IntRange(8, 512), help="Tokens a text.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
@@ -46,6 +47,7 @@ def compare(
     sizes: str | None,
     seeds: int,
     base: str,
+    vectors: Path | None,
     epochs: int | None,
     max_length: int,
     device: Literal["auto", "cpu", "cuda"],
@@ -71,7 +73,13 @@ def compare(
         steps = plan.parse_sizes(sizes, len(data.train.texts), len(data.labels))
         test = by_people(data.test, "test")
         settings = Settings(
-            task=data.task, labels=len(data.labels), base=base, epochs=epochs, max_length=max_length, device=device
+            task=data.task,
+            labels=len(data.labels),
+            base=base,
+            vectors=vectors,
+            epochs=epochs,
+            max_length=max_length,
+            device=device,
         )
         store = tracking.open_store(uri, experiment)
         runs = plan.make_plan(chosen, steps, seeds)
@@ -144,6 +152,7 @@ def _shared(settings: Settings) -> dict[str, str]:
     """What all runs have in common, by option."""
     return {
         "base": settings.base,
+        **({"vectors": str(settings.vectors)} if settings.vectors else {}),
         "epochs": str(settings.epochs or "by the rows"),
         "max-length": str(settings.max_length),
         "device": settings.device,

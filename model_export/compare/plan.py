@@ -102,7 +102,8 @@ def fingerprint_data(dataset: Dataset) -> str:
 
 def fingerprint(data: str, run: Run, settings: Settings) -> str:
     """SHA-256 (hex) over everything that decides a run's answers, Presort's own version included; not the device."""
-    decisive = (settings.base, settings.max_length, settings.epochs, settings.batch_size)
+    vectors = settings.vectors and hashlib.sha256(settings.vectors.read_bytes()).hexdigest()
+    decisive = (settings.base, vectors, settings.max_length, settings.epochs, settings.batch_size)
     return hashlib.sha256(msgspec.json.encode((version("presort"), data, run, decisive))).hexdigest()
 
 

@@ -239,3 +239,17 @@ def test_a_deleted_experiment_is_not_written_to(desk: Desk) -> None:
     result = desk.compare(*options("naive_bayes"), "--experiment", "gone")
     assert result.exit_code == 1
     assert "choose another --experiment" in result.output
+
+
+def test_word_vectors_stand_in_for_the_encoder(desk: Desk, tmp_path: Path) -> None:
+    """The base is not even looked for; other vectors are other runs."""
+    path = tmp_path / "glove.txt"
+    places = {word: label for label, words in tiny.WORDS.items() for word in words}
+    rows = {word: [float(label == other) for other in tiny.LABELS] for word, label in places.items()}
+    given = ["--strategies", "frozen", "--sizes", "all", "--base", str(tmp_path / "nowhere"), "--vectors", str(path)]
+    for sign, done in ((1, 0), (-1, 0), (1, 1)):
+        path.write_text("\n".join(" ".join([word, *(str(sign * each) for each in row)]) for word, row in rows.items()))
+        result = desk.compare(*given, "--experiment", "vectors")
+        assert result.exit_code == 0, result.output
+        assert f"{done} are in {desk.uri} already" in result.output
+    assert len(desk.runs("vectors")) == 2
