@@ -1,4 +1,4 @@
-# One file, four images: receiver, worker, worker-cuda, simulator. Each runs as a user without rights on a read-only
+# One file, five images: receiver, console, worker, worker-cuda, simulator. Each runs as a user without rights on a read-only
 # file system (see docker-compose.yml); /tmp is all they write to.
 
 ARG PYTHON=3.12
@@ -31,6 +31,11 @@ FROM runtime AS receiver
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
 CMD ["gunicorn", "-c", "python:integration.receiver.gunicorn", "--bind", "0.0.0.0:8080"]
+
+FROM runtime AS console
+EXPOSE 8081
+HEALTHCHECK --interval=10s --timeout=3s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8081/healthz', timeout=2)"]
+CMD ["presort", "console", "--bind", "0.0.0.0:8081"]
 
 FROM runtime AS worker
 CMD ["presort-worker", "run"]

@@ -13,17 +13,17 @@ help:  ## this list
 demo: .venv/light  ## the whole product on this machine with made-up tickets, in a minute (KEEP=1 keeps it running)
 	@KEEP=$(KEEP) SEED=$(SEED) $(BIN)/python -m demo
 
-run: .venv/light  ## receiver, WORKERS workers and beat for the account in presort.toml; embedded Redis unless PRESORT_REDIS_URL is set
+run: .venv/light  ## receiver, console, WORKERS workers and beat for the account in presort.toml; embedded Redis unless PRESORT_REDIS_URL is set
 	@export PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	if [ -n "$$PRESORT_REDIS_URL$$PRESORT_REDIS_URL_FILE" ]; then \
-	  exec honcho start --concurrency worker=$(WORKERS) receiver worker beat; \
+	  exec honcho start --concurrency worker=$(WORKERS) receiver console worker beat; \
 	else \
 	  export PRESORT_REDIS_URL=redis://127.0.0.1:6390/0; exec honcho start --concurrency worker=$(WORKERS); \
 	fi
 
 test: .venv/dev  ## types, style and the specification
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/dev  ## types and style alone
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy

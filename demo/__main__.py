@@ -16,14 +16,15 @@ from pathlib import Path
 
 import click
 
+from demo import history
 from demo.processes import ProcessError
 from demo.scenario import SECONDS, Arrival, arrivals
-from demo.stage import WORKERS, Stage, call, stage
+from demo.stage import CLASSIFIER, PASSWORD, WORKERS, Stage, call, stage
+from integration import alerting
 from integration.embedded_redis import NoRedisError
 from integration.records import Record
 from integration.store import Store
 
-CLASSIFIER = "category"
 PATIENCE_S = 15
 """For the last tickets and the alert's end, after the last arrival."""
 
@@ -34,7 +35,9 @@ def main() -> None:
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
     try:
         with stage(folder) as running:
-            click.echo(f"Watch it: {running.zendesk_url}/  (logs: {folder}, SEED={seed})\n")
+            click.echo(f"Watch it: {running.zendesk_url}/  (logs: {folder}, SEED={seed})")
+            click.echo(f"The admin's console: {running.console_url}/  (any name, password {PASSWORD})")
+            click.echo(f"What is usual, alerts know from {history.WEEKS} made-up weeks; a minute passes in a second.\n")
             filed = _play(running, seed)
             complaints = _summarise(running, filed)
             click.echo(f"\n  To watch it yourself: make demo KEEP=1, then open {running.zendesk_url}/")
@@ -73,7 +76,7 @@ def _play(running: Stage, seed: int) -> dict[int, Arrival]:
     def settled() -> bool:
         shown.update(len(filed))
         done = sum(store.funnel().get(step, 0) for step in ("filled", "suggested", "left_alone", "parked"))
-        return done >= len(filed) and not store.alerts()
+        return done >= len(filed) and not any(one.state == "firing" for one in alerting.active(store.redis))
 
     _until(settled, PATIENCE_S)
     shown.finish()
@@ -138,7 +141,7 @@ def _summarise(running: Stage, filed: dict[int, Arrival]) -> list[str]:
     ]
     for name, value in rows:
         click.echo(f"  {name:18} {value}")
-    fired = [alert for alert in running.alerts if alert["type"] == "warning"]
+    fired = [alert for alert in running.alerts if alert["title"].startswith("Spike")]
     resolved = [alert for alert in running.alerts if alert["type"] == "success"]
     for alert in fired[:1]:
         click.secho("\n  The alert", bold=True)

@@ -17,6 +17,13 @@ SPIKE_FROM, SPIKE_TO = 18.0, 27.0
 SPIKE_RATE = 8.0
 """Tickets a second of the one category, on top."""
 
+CAUSE = (
+    "Your tracking page says that the depot is on strike.",
+    "I read that there is a strike at your depot.",
+    "Is this because of the strike at the depot?",
+)
+"""What the customers behind it add, each one of these."""
+
 VAGUE, TOUCHED, EMPTY = 0.05, 0.04, 0.02
 """Shares: nobody could tell the category, a person has set it before we come, there is no text."""
 
@@ -38,8 +45,14 @@ def arrivals(seed: int) -> Iterator[Arrival]:
         # Thinning: candidates come at the highest rate and are kept in proportion to the rate of the moment.
         if rng.random() < (RATE + SPIKE_RATE * spiking) / (RATE + SPIKE_RATE):
             extra = spiking and rng.random() < SPIKE_RATE / (RATE + SPIKE_RATE)
-            yield _arrival(rng, at, SPIKE if extra else rng.choice(tickets.CATEGORIES).value)
+            arrival = _arrival(rng, at, SPIKE if extra else rng.choice(tickets.CATEGORIES).value)
+            yield _because(arrival, rng.choice(CAUSE)) if extra else arrival
         at += rng.expovariate(RATE + SPIKE_RATE)
+
+
+def _because(arrival: Arrival, cause: str) -> Arrival:
+    ticket = arrival.ticket
+    return arrival._replace(ticket=ticket._replace(description=f"{ticket.description} {cause}".strip()))
 
 
 def _arrival(rng: random.Random, at: float, category: str) -> Arrival:

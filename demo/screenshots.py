@@ -8,38 +8,58 @@ import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from demo.scenario import arrivals
-from demo.stage import WORKERS, call, stage
+from demo.scenario import SPIKE, SPIKE_TO, arrivals
+from demo.stage import CLASSIFIER, PASSWORD, WORKERS, Stage, call, stage
+from integration import alerting, counting
 from integration.store import Store
 
 IMAGES = Path("docs/img")
-TICKETS = 220
+SEED = 3
+SIZE: ViewportSize = {"width": 1360, "height": 860}
 
 
 def main() -> None:
-    """Play the scenario's beginning before the page, then take a picture of it."""
+    """Play the scenario up to the end of its spike before the local Zendesk's page, then look at the console."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("no Chromium found: install one (Debian: apt install chromium)")
     with tempfile.TemporaryDirectory() as folder, stage(Path(folder)) as running, sync_playwright() as playwright:
         while len(Store(running.redis_url).workers()) < WORKERS:
             time.sleep(0.1)
-        # Root, as in a container, has no sandbox; nothing but our own page is opened.
+        # Root, as in a container, has no sandbox; nothing but our own pages is opened.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1360, "height": 860}, color_scheme="light")
+        page = browser.new_page(viewport=SIZE, color_scheme="light")
         page.goto(running.zendesk_url)  # first, for its chart draws what it saw
         began = time.monotonic()
-        for number, arrival in enumerate(arrivals(seed=3)):
-            if number == TICKETS:
+        for arrival in arrivals(SEED):
+            if arrival.at > SPIKE_TO:
                 break
             page.wait_for_timeout(max(0.0, began + arrival.at - time.monotonic()) * 1000)
             new = {"subject": arrival.ticket.subject, "description": arrival.ticket.description, "channel": "email"}
             call(f"{running.zendesk_url}/simulator/tickets", new)
+        _console(browser.new_page(viewport=SIZE, color_scheme="light"), running)
+        page.bring_to_front()
         page.wait_for_timeout(2200)
         page.screenshot(path=IMAGES / "simulator.png")
         browser.close()
+
+
+def _console(page: Page, running: Stage) -> None:
+    """What comes in while the spike lasts, its alert, and the way of one of its tickets."""
+    store = Store(running.redis_url)
+    (alert,) = (one for one in alerting.active(store.redis) if one.category == SPIKE)
+    (ticket_id,) = counting.newest(store.redis, CLASSIFIER, SPIKE, until=time.time() - 5, limit=1)
+    page.goto(running.console_url)
+    page.get_by_label("Your name").fill("Ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    for name, path in (("console", "/"), ("alert", f"/alerts/{alert.id}"), ("ticket", f"/tickets/{ticket_id}")):
+        page.goto(f"{running.console_url}{path}")
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(700)  # charts are drawn a moment later
+        page.screenshot(path=IMAGES / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Everything the demo runs: Redis, a local Zendesk, the receiver, two workers, beat; and an ear for alerts."""
+"""Everything the demo runs: Redis, a local Zendesk, receiver, two workers, beat, console; and an ear for alerts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from demo import processes, tickets
+from demo import history, processes, tickets
 from integration.simulator.config import SimulatorConfig
 
 SECRET = "demo-webhook-secret"  # noqa: S105 - signs and verifies on this machine only
+PASSWORD = "made-up-tickets"  # noqa: S105 - the console's, for whoever tries it on this machine
 BUNDLE = Path(__file__).with_name("bundle")
 WORKERS = 2
+CLASSIFIER = "category"
 
 
 class Stage(NamedTuple):
@@ -28,6 +30,7 @@ class Stage(NamedTuple):
 
     zendesk_url: str
     receiver_url: str
+    console_url: str
     redis_url: str
     environ: dict[str, str]
     alerts: list[dict[str, Any]]
@@ -48,18 +51,20 @@ def stage(folder: Path, account: SimulatorConfig | None = None) -> Iterator[Stag
         NoRedisError: there is no Redis server on this machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    zendesk, receiver = processes.free_port(8090), processes.free_port(8080)
+    zendesk, receiver, console = (processes.free_port(wanted) for wanted in (8090, 8080, 8081))
     with ExitStack() as stack:
         alerts: list[dict[str, Any]] = []
         alert_url = stack.enter_context(_listener(alerts))
         redis_url = stack.enter_context(processes.redis_server(folder / "redis"))
+        history.put(redis_url, CLASSIFIER)
         account = _account(receiver, account or SimulatorConfig())
         environ = {
-            "PRESORT_CONFIG": str(_presort_toml(folder, account, zendesk, receiver)),
+            "PRESORT_CONFIG": str(_presort_toml(folder, account, zendesk, receiver, console)),
             "PRESORT_REDIS_URL": redis_url,
             "PRESORT_WEBHOOK_SECRETS": SECRET,
             "PRESORT_ZENDESK_CLIENT_SECRET": account.client_secret,
             "PRESORT_ALERT_URLS": alert_url,
+            "PRESORT_CONSOLE_PASSWORD": PASSWORD,
         }
 
         children: dict[str, subprocess.Popen[bytes]] = {}
@@ -73,12 +78,14 @@ def stage(folder: Path, account: SimulatorConfig | None = None) -> Iterator[Stag
         simulator = ["integration.simulator", "--port", str(zendesk), "--config", str(folder / "simulator.json")]
         start("simulator", simulator, zendesk)
         start("receiver", ["gunicorn", "-c", "python:integration.receiver.gunicorn"], receiver)
+        start("console", ["gunicorn", "-c", "python:integration.web.gunicorn"], console)
         for number in range(1, WORKERS + 1):
             start(f"worker-{number}", ["worker", "run"])
         start("beat", ["worker", "beat"])
         yield Stage(
             zendesk_url=f"http://127.0.0.1:{zendesk}",
             receiver_url=f"http://127.0.0.1:{receiver}",
+            console_url=f"http://127.0.0.1:{console}",
             redis_url=redis_url,
             environ=environ,
             alerts=alerts,
@@ -105,7 +112,7 @@ def _account(receiver: int, account: SimulatorConfig) -> SimulatorConfig:
     )
 
 
-def _presort_toml(folder: Path, account: SimulatorConfig, zendesk: int, receiver: int) -> Path:
+def _presort_toml(folder: Path, account: SimulatorConfig, zendesk: int, receiver: int, console: int) -> Path:
     path = folder / "presort.toml"
     path.write_text(
         f"""
@@ -116,6 +123,9 @@ url = "http://127.0.0.1:{zendesk}"
 
 [receiver]
 port = {receiver}
+
+[console]
+port = {console}
 
 [[classifier]]
 field_id = {account.category_field_id}
@@ -128,7 +138,6 @@ mode = "prefill"
 [spikes]  # a minute passes in a second
 tick_s = 1
 late_ticks = 1
-learning_ticks = 12
 """,
         encoding="utf-8",
     )

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import click
 
 from integration import outcomes
-from integration.console import chosen, connected
+from integration.commands import chosen, connected
 from integration.controls import Controls
 from integration.outcomes import Counts
 from integration.records import Model
+from integration.settings import Settings
 from integration.store import Store
 from integration.times import local_time
 
@@ -57,12 +58,12 @@ def expected(answers: Mapping[str, int], precision: Mapping[str, float]) -> floa
     return sum(precision[category] * count for category, count in known.items()) / total
 
 
-def funnel(store: Store, month: str) -> Counter[str]:
+def funnel(store: Store, month: str, *, backfill: bool = False) -> Counter[str]:
     """A month's daily funnels added up; of all classifiers, since webhooks are counted for all of them."""
     day = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
     total: Counter[str] = Counter()
     while f"{day:%Y-%m}" == month:
-        total.update(store.funnel(day))
+        total.update(store.funnel(day, backfill=backfill))
         day += timedelta(days=1)
     return total
 
@@ -90,7 +91,7 @@ def agreement(*, name: str | None, month: str) -> None:
         counts = {one: outcomes.counts(store.redis, one, month) for one in names}
         click.echo("\n".join(_funnel_lines(store, month, (one for each in counts.values() for one in each.values()))))
         for one in names:
-            click.echo("\n" + "\n".join(_lines(store, one, month, counts[one])))
+            click.echo("\n" + "\n".join(_lines(config, store, one, month, counts[one])))
 
 
 def _funnel_lines(store: Store, month: str, counts: Iterable[Counts]) -> Iterator[str]:
@@ -107,7 +108,9 @@ def _funnel_lines(store: Store, month: str, counts: Iterable[Counts]) -> Iterato
         yield f"  {waiting:,} solved tickets wait to be looked back at"
 
 
-def _lines(store: Store, classifier: str, month: str, counts: Mapping[tuple[str, str], Counts]) -> Iterator[str]:
+def _lines(
+    config: Settings, store: Store, classifier: str, month: str, counts: Mapping[tuple[str, str], Counts]
+) -> Iterator[str]:
     if not counts:
         others = ", ".join(outcomes.months(store.redis, classifier)) or "none yet"
         yield f"{classifier}: no ticket filed in {month} was solved and looked back at; months with figures: {others}"
@@ -121,7 +124,8 @@ def _lines(store: Store, classifier: str, month: str, counts: Mapping[tuple[str,
         yield from _table(rows, names)
     for (name, category), demotion in Controls(store.redis).demotions().items():
         if name == classifier:
-            yield f"  demoted: {category}, since {local_time(demotion.at)}: {demotion.reason}"
+            since = local_time(demotion.at, config.zendesk.time_zone)
+            yield f"  demoted: {category}, since {since}: {demotion.reason}"
     for category in sorted({category for _, category in counts}):
         if wrong := outcomes.wrong_examples(store.redis, classifier, category, EXAMPLES):
             yield f"  newest wrong: {category} {' '.join(f'#{one}' for one in wrong)}"

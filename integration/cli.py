@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from integration import embedded_redis
+from integration.agent_api.cli import agent_app
 from integration.agreement import agreement
+from integration.alerts.cli import alerts
 from integration.backfill.cli import backfill
 from integration.doctor.cli import doctor
 from integration.export.cli import tickets
@@ -18,6 +20,7 @@ from integration.operating.decisions import decisions
 from integration.operating.parked import parked
 from integration.operating.switches import pause, restore, resume, status
 from integration.simulator.cli import simulate
+from integration.web.cli import console
 
 
 @click.group()
@@ -33,12 +36,15 @@ main.add_command(uninstall)
 main.add_command(doctor)
 main.add_command(decisions)
 main.add_command(agreement)
+main.add_command(alerts)
 main.add_command(parked)
 main.add_command(pause)
 main.add_command(resume)
 main.add_command(restore)
 main.add_command(status)
 main.add_command(backfill)
+main.add_command(agent_app)
+main.add_command(console)
 
 
 @main.command()

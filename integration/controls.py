@@ -104,7 +104,7 @@ class Controls:
         at = time.time() if before is None else max(time.time(), before.at + 0.001)
         self._seen = Switch(paused=paused, by=by, at=at, reason=reason)
         self._redis.set("presort:switch", msgspec.json.encode(self._seen))
-        self._note(by, f"{'paused' if paused else 'resumed'} all writes{_because(reason)}")
+        self.note(by, f"{'paused' if paused else 'resumed'} all writes{_because(reason)}")
         return before
 
     def switch(self) -> Switch | None:
@@ -166,7 +166,7 @@ class Controls:
         demotion = msgspec.json.encode(Demotion(at=time.time(), reason=reason))
         if not self._redis.hsetnx("presort:demoted", f"{classifier}/{category}", demotion.decode()):
             return False
-        self._note("Presort", f"demoted {classifier}/{category}{_because(reason)}")
+        self.note("Presort", f"demoted {classifier}/{category}{_because(reason)}")
         return True
 
     def demotions(self) -> dict[tuple[str, str], Demotion]:
@@ -178,7 +178,7 @@ class Controls:
         """Give a category its mode back; False when it is not demoted."""
         if not self._redis.hdel("presort:demoted", f"{classifier}/{category}"):
             return False
-        self._note(by, f"restored {classifier}/{category}")
+        self.note(by, f"restored {classifier}/{category}")
         return True
 
     # Who did it
@@ -188,7 +188,9 @@ class Controls:
         rows = self._redis.lrange("presort:changes", 0, limit - 1)
         return [msgspec.json.decode(row, type=Change) for row in rows]
 
-    def _note(self, by: str, what: str) -> None:
+    def note(self, by: str, what: str) -> None:
+        """Remember, and log, what somebody did; neither a ticket's text nor a secret is for here."""
+        log.info("%s %s", by, what)
         pipe = self._redis.pipeline()
         pipe.lpush("presort:changes", msgspec.json.encode(Change(at=time.time(), by=by, what=what)).decode())
         pipe.ltrim("presort:changes", 0, CHANGES - 1)

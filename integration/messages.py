@@ -25,8 +25,14 @@ RECONCILE = "presort.reconcile"
 """No payload: read a page of Zendesk's export for tickets without a decision, and for solved ones."""
 JUDGE = "presort.judge"
 """No payload: look back at some of the solved tickets."""
+RECOUNT = "presort.recount"
+"""No payload: if the counts do not reach back, read a page of Zendesk's export for them."""
 BACKFILL = "presort.backfill"
 """No payload: if nobody else wants anything, go on with old tickets."""
+ASK = "presort.ask"
+"""One ``Ask``: a person waits for what the model says of a text, and why."""
+ORDER = "presort.order"
+"""One ``Ask``: a person waits for what a registry of models has, or for another version in force (``registries``)."""
 
 TICKETS_QUEUE = "presort.tickets"
 WRITES_QUEUE = "presort.writes"
@@ -41,7 +47,10 @@ QUEUES = {
     WATCH: UPKEEP_QUEUE,
     RECONCILE: UPKEEP_QUEUE,
     JUDGE: UPKEEP_QUEUE,
+    RECOUNT: UPKEEP_QUEUE,
     BACKFILL: UPKEEP_QUEUE,
+    ASK: UPKEEP_QUEUE,
+    ORDER: UPKEEP_QUEUE,
 }
 
 
@@ -79,11 +88,13 @@ class NewTicket(Message, frozen=True, kw_only=True):
         actor_id: who created it; our own user's tickets are not sorted.
         requester_id: the customer; None when the webhook does not say.
         brand_id: the ticket's brand; None when the webhook does not say.
+        tags: the ticket's; see ``settings.Spikes.ignored_tags``.
         messages_read: the description is the customer's own messages, read in place of a stub (see ``STUB_CHANNELS``).
         looks: how often such messages were looked for in vain.
         classifiers: those to decide; empty for all of them. After a loss of Redis a ticket may carry some decisions.
         backfill: an old ticket: no news, so it does not count for alerts, and has a funnel of its own.
         attempts: how often a temporary error sent it back.
+        trace: the W3C ``traceparent`` of its webhook, while traces are sent (see ``tracing``).
     """
 
     ticket_id: int
@@ -96,11 +107,13 @@ class NewTicket(Message, frozen=True, kw_only=True):
     actor_id: int | None = None
     requester_id: int | None = None
     brand_id: int | None = None
+    tags: tuple[str, ...] = ()
     messages_read: bool = False
     looks: int = 0
     classifiers: tuple[str, ...] = ()
     backfill: bool = False
     attempts: int = 0
+    trace: str | None = None
 
 
 class Decision(Message, frozen=True, kw_only=True):
@@ -124,8 +137,10 @@ class Decision(Message, frozen=True, kw_only=True):
         before: what stood in the fields that its write set, by field id, texts cut to 100 characters; empty until a
             write was sent.
         backfill: see ``NewTicket``.
+        news: whether the ticket counts for alerts; one that was imported does not.
         attempts: how often an outage sent its write back.
         collisions: how often the ticket's own update failed, because it changed meanwhile or for a reason of its own.
+        trace: see ``NewTicket``.
     """
 
     id: str
@@ -145,8 +160,10 @@ class Decision(Message, frozen=True, kw_only=True):
     language: str | None = None
     before: dict[str, Any] = {}
     backfill: bool = False
+    news: bool = True
     attempts: int = 0
     collisions: int = 0
+    trace: str | None = None
 
     @property
     def sure(self) -> tuple[str, ...]:
@@ -186,3 +203,9 @@ class Job(Message, frozen=True, kw_only=True):
     id: str
     decisions: tuple[Decision, ...]
     attempts: int = 0
+
+
+class Ask(Message, frozen=True, kw_only=True):
+    """A question or an order that waits in Redis under this id; see ``asking``."""
+
+    id: str

@@ -1,6 +1,7 @@
-"""The contract of news that people must hear once: put down by whoever has some, told by ``worker.notify``.
+"""The contract of what is told to people: news that they must hear once, and channels that do not take them.
 
-Functions take the Redis connection; the key is in the table of ``integration.store``.
+News are put down by whoever has some and told by ``worker.notify``, as alerts are. Functions take the Redis
+connection; the keys are in the table of ``integration.store``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """News without an end, unlike an alert's; ``at`` in Unix seconds.
 
     Attributes:
-        told: channels that have heard it, by a hash, since their URLs hold secrets.
+        told: names of the channels that have heard it.
+        telling: those that it was being sent to; one that is not in ``told`` too was cut short, and may have heard it.
     """
 
     id: str
@@ -24,6 +26,23 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     body: str
     at: float
     told: frozenset[str] = frozenset()
+    telling: frozenset[str] = frozenset()
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel that takes nothing at present. Times are Unix seconds.
+
+    Attributes:
+        since: its first failure.
+        tries: failures since then.
+        again_at: when it is tried again.
+        reason: of the last failure.
+    """
+
+    since: float
+    tries: int
+    again_at: float
+    reason: str
 
 
 def put(redis: Redis, title: str, body: str, now: float) -> None:
@@ -45,3 +64,19 @@ def waiting(redis: Redis) -> list[Notice]:
     """What was not told to everybody yet, oldest first."""
     rows: Any = redis.hvals("presort:notices")
     return sorted((msgspec.json.decode(row, type=Notice) for row in rows), key=lambda one: one.at)
+
+
+def troubles(redis: Redis) -> dict[str, Trouble]:
+    """By the channel's name."""
+    rows: Any = redis.hgetall("presort:channel_troubles")
+    return {name: msgspec.json.decode(row, type=Trouble) for name, row in rows.items()}
+
+
+def note_trouble(redis: Redis, channel: str, trouble: Trouble) -> None:
+    """It failed, perhaps again."""
+    redis.hset("presort:channel_troubles", channel, msgspec.json.encode(trouble).decode())
+
+
+def well(redis: Redis, channel: str) -> None:
+    """It took something."""
+    redis.hdel("presort:channel_troubles", channel)

@@ -8,7 +8,7 @@ it was filed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -138,6 +138,15 @@ def unjudged(redis: Redis) -> int:
     return int(found)
 
 
+def looked_back(redis: Redis, ticket_id: int) -> Literal["done", "waits"] | None:
+    """Whether a ticket was looked back at; None for one that nobody saw solved yet, or 90 days ago."""
+    pipe = redis.pipeline(transaction=False)
+    pipe.getbit(_judged_key(ticket_id), ticket_id % CHUNK)
+    pipe.sismember("presort:unjudged", str(ticket_id))
+    done, waits = pipe.execute()
+    return "done" if done else "waits" if waits else None
+
+
 def take_unjudged(redis: Redis, limit: int) -> list[int]:
     """Some of them, drawn by lot; they wait no longer."""
     found: Any = redis.spop("presort:unjudged", limit)
@@ -205,12 +214,23 @@ def counts(redis: Redis, classifier: str, month: str) -> dict[tuple[str, str], C
 
 
 def totals(redis: Redis, classifier: str, month: str) -> dict[str, Counts]:
-    """The same by category, all models' answers together, without what was changed into what."""
-    found: defaultdict[str, Counts] = defaultdict(Counts)
+    """The same by category, all models' answers together."""
+    found: defaultdict[str, list[Counts]] = defaultdict(list)
     for (_, category), counted in counts(redis, classifier, month).items():
+        found[category].append(counted)
+    return {category: together(several) for category, several in found.items()}
+
+
+def together(found: Iterable[Counts]) -> Counts:
+    """Several added up."""
+    total = Counts()
+    for one in found:
         for step in STEPS:
-            setattr(found[category], step, getattr(found[category], step) + getattr(counted, step))
-    return dict(found)
+            setattr(total, step, getattr(total, step) + getattr(one, step))
+        for into, more in ((total.changed, one.changed), (total.instead, one.instead)):
+            for cell, tickets in more.items():
+                into[cell] = into.get(cell, 0) + tickets
+    return total
 
 
 def months(redis: Redis, classifier: str) -> list[str]:

@@ -10,33 +10,56 @@ key                                    life      value
 ``ticket:<id>:<classifier>``           2 days    JSON ``Record``: the decision and what became of it; 40 days while it
                                                  waits for that
 ``decisions``                          40 days   stream of every ``Record`` that ended, the newest 100,000
-``count:<classifier>:<tick>``          8 days    hash category -> tickets created in that tick; one with several sure
-                                                 labels counts under each. The empty tag holds what they have beyond
-                                                 one each, negative, so that all values add up to tickets
-``counting_since:<classifier>``        -         the first tick that was counted
+``ticks:<classifier>:<category>:<n>``  3 days    tickets created in each of the ticks from 168 n on, big-endian 32-bit
+                                                 integers. One with several sure labels counts under each, and once
+                                                 under the category ``*``, which is all tickets (``counting``)
+``hours:<classifier>:<category>:<n>``  28 weeks  the same of the Unix hours from 168 n on
+``counted:<classifier>``               -         set of the categories that ever counted
+``counting_began:<classifier>``        -         when the first decision counted, Unix seconds
+``rebuilt_since``                      -         sorted set of classifiers by the first Unix hour that was rebuilt
+``newest:<classifier>:<category>``     8 days    sorted set of the 200 newest ticket ids by their creation, Unix seconds
+``uncounted:<id>:<classifier>``        40 days   mark: a spam or imported ticket was taken back from the counts
+``events:<classifier>``                -         list of the last 200 JSON ``counting.Change``, newest first: another
+                                                 model, other thresholds or labels, hours that were rebuilt
+``served:<classifier>``                -         JSON ``counting.Served``: what answers, to notice such a change
+``baseline:<classifier>``              -         JSON ``usual.Baseline``: what each hour of the week usually brings
 ``writing:<id>:<classifier>``          90 s      mark: a worker is writing this decision
-``samples:<classifier>:<category>``    2 days    list of the newest ticket ids
 ``funnel:<UTC date>``                  40 days   hash step -> count of new tickets
 ``export_cursor``                      -         where ``worker.reconcile`` goes on in Zendesk's export (``outcomes``)
 ``export_read``                        -         when it was last read to its end, Unix seconds
+``recount``                            -         JSON ``recounts.Recount``: how far past hours were read in the export
+``recount_open``                       -         set of ids of tickets that it read, and that were not decided yet
+``recounted:<classifier>:<id // 8192>``  90 days  a bit a ticket: it counted in one of the past hours
 ``unjudged``                           -         set of the ids of solved tickets that wait for a look back
 ``judged:<id // 8192>``                90 days   a bit a ticket: it was counted in hindsight
 ``outcomes:<classifier>:<month>``      400 days  hash "model<tab>category<tab>step" -> tickets, see ``outcomes.Counts``
 ``wrong:<classifier>:<category>``      40 days   list of the newest ticket ids for which the answer did not stand
 ``notices``                            -         hash id -> JSON ``notices.Notice`` that some channel has not heard
+``channel_troubles``                   -         hash channel -> JSON ``notices.Trouble`` of one that takes nothing
 ``evidence_spent:<classifier>``        400 days  hash "model<tab>category<tab>month" -> "sure right" that must not speak
                                                  for another demotion
 ``backfill_funnel:<UTC date>``         40 days   the same of a backfill's tickets, which are in no count and no sample
 ``backfill``                           -         hash of the backfill: what was asked, its state, counts (``backfills``)
 ``backfill_left``                      -         list of the ticket ids that it has still to do, in order
+``question:<id>``                      60 s      JSON ``Question`` or ``Order``, for some worker (``asking``)
+``answer:<id>``                        60 s      list of one JSON ``Answer`` or ``Reply``
+``asked:<what>:<minute>``              2 min     how often: an agent's requests, questions, histories, orders
+``feedback:<ticket>:<classifier>``     40 days   JSON ``Feedback`` of an agent (``feedback``)
 ``later:<task>``                       -         sorted set of JSON ``Deferred`` by the Unix time they are due
 ``parked``                             -         hash id -> JSON ``Parked``
 ``switch``                             -         JSON ``Switch``: whether writes are paused (``controls``)
 ``written:<UTC date>``                 2 days    set of the ids of tickets written to, while there is a cap
 ``demoted``                            -         hash "classifier/category" -> JSON ``Demotion``
+``measured``                           -         hash "name<tab>bound<tab>labels" -> what workers have measured, see
+                                                 ``measures``
 ``changes``                            -         list of the last 200 JSON ``Change``, newest first: who paused, ...
-``alerts``                             -         hash "classifier/category" -> JSON of the open alert
-``alert_log``                          -         list of the last 500 resolved alerts, newest first
+``console_key``                        -         what the console's sessions are signed with, see ``doors``
+``sign_ins:<address>``                 1 h       failed sign-ins at the console, from an address or from everywhere
+``sign_in_wait:<address>``             15 min    mark: no password is looked at meanwhile
+``alerts_active``                      -         hash "classifier/category" -> JSON ``Alert`` that fires or ended within
+                                                 the cooldown; "/silence" behind it for one of no tickets (``alerting``)
+``alerts_closed``                      -         list of the last 2,000 closed alerts, newest first, without ticket text
+``silences``                           -         hash id -> JSON ``alerting.Silence`` that holds or is planned
 ``model:<classifier>``                 -         JSON ``Model``: what the workers serve
 ``gone:<classifier>``                  40 days   hash label -> decisions that were not written because its option is
                                                  gone (see ``taxonomy``)
@@ -72,15 +95,15 @@ from redis.exceptions import LockError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from integration import counting
 from integration.messages import QUEUES, TICKETS_QUEUE, UPKEEP_QUEUE, WRITES_QUEUE, Decision
-from integration.records import Alert, Deferred, Model, Outcome, Parked, Record, Shadow, Tick
+from integration.records import Deferred, Model, Outcome, Parked, Record, Shadow
 
 HOUR = 3600
 DAY = 24 * HOUR
 DELIVERY_TTL = DAY
 TICKET_TTL = 2 * DAY
 DECISIONS = 100_000
-COUNT_TTL = 8 * DAY
 FUNNEL_TTL = 40 * DAY
 WAITING_TTL = FUNNEL_TTL  # of a record without an outcome: a pause may last
 DECISIONS_TTL = 40 * DAY
@@ -89,32 +112,19 @@ WORKER_TTL = 30
 CLAIM_TTL = 90  # longer than a write and its job take, shorter than a killed worker's messages stay away
 BURST = 10
 """Ticket updates that a quiet account may save up."""
-SAMPLES = 20
-ALERT_LOG = 500
 
 T = TypeVar("T")
 
 # A record is written once; the counts move only with it. So a ticket that is delivered, or worked on, twice counts
 # once, and a crash between the two cannot part them.
-_RECORD = """
+_RECORD = f"""
+{counting.COUNT}
 local before = redis.call('GET', KEYS[1])
 if before then return before end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])  -- its outcome may wait for as long as the funnel is kept
-for step in string.gmatch(ARGV[8], '%a+') do redis.call('HINCRBY', KEYS[2], step, 1) end
-redis.call('EXPIRE', KEYS[2], ARGV[3])
-if not KEYS[3] then return false end  -- an old ticket, which is no news
-redis.call('SET', KEYS[3], ARGV[4], 'NX')
-local given = 8  -- what follows are the categories, and after KEYS[4] their samples
-for i = given + 1, #ARGV do
-  local samples = KEYS[4 + i - given]
-  redis.call('HINCRBY', KEYS[4], ARGV[i], 1)
-  redis.call('LPUSH', samples, ARGV[6])
-  redis.call('LTRIM', samples, 0, ARGV[7])
-  redis.call('EXPIRE', samples, ARGV[2])
-end
-local further = #ARGV - given - 1
-if further > 0 then redis.call('HINCRBY', KEYS[4], '', -further) end
-if further >= 0 then redis.call('EXPIRE', KEYS[4], ARGV[5]) end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])  -- its outcome may wait for as long as the funnel is kept
+for step in string.gmatch(ARGV[3], '%a+') do redis.call('HINCRBY', KEYS[2], step, 1) end
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+if KEYS[3] then count(1, 3, 4) end  -- else it is no news
 return false
 """
 
@@ -171,6 +181,11 @@ class Store:
         self._finish = self.redis.register_script(_FINISH)
         self._take = self.redis.register_script(_TAKE)
 
+    def now(self) -> float:
+        """Unix seconds by Redis's clock, which all processes share."""
+        seconds, micros = self.redis.time()
+        return seconds + micros / 1e6
+
     # Deliveries and the funnel
 
     def delivered(self, delivery_id: str) -> bool:
@@ -210,6 +225,10 @@ class Store:
             if not record and awaited is None
         ]
 
+    def awaited_since(self, ticket_id: int, classifier: str) -> float | None:
+        """When the webhook came, Unix seconds, of a ticket that has no outcome yet; None for any other."""
+        return self.redis.zscore("presort:unanswered", f"{ticket_id}:{classifier}")
+
     def asked_again(self, tickets: Sequence[tuple[int, str]], now: float) -> None:
         """These (ticket id, classifier) were looked after; they are not missed again before their time."""
         if tickets:
@@ -222,35 +241,24 @@ class Store:
     # Decisions
 
     def record(self, decisions: Sequence[Decision], *, tick_s: float) -> list[Record | None]:
-        """Record decisions and count the sure ones, once per ticket and classifier, under each of their categories.
+        """Record decisions and count the sure ones (see ``counting``), once per ticket and classifier.
 
         Returns:
             In the order given: None when the decision is new, else the record that was there before it.
         """
         pipe = self.redis.pipeline(transaction=False)
         for one in decisions:
-            tick = int(one.created_at // tick_s)
-            keys = [_ticket_key(one), funnel_key(backfill=one.backfill)]
-            if not one.backfill:
-                keys += [f"presort:counting_since:{one.classifier}", _count_key(one.classifier, tick)]
-                keys += [_samples_key(one.classifier, category) for category in one.sure]
+            keys, counted = counting.arguments(one, tick_s)
             record = msgspec.json.encode(Record(decision=one))
-            args: list[bytes | str | int] = [
-                record,
-                TICKET_TTL,
-                WAITING_TTL,
-                tick,
-                COUNT_TTL,
-                one.ticket_id,
-                SAMPLES - 1,
-                _reached(one),
-                *one.sure,
-            ]
-            self._record(keys=keys, args=args, client=pipe)
+            self._record(
+                keys=[_ticket_key(one), funnel_key(backfill=one.backfill), *keys],
+                args=[record, WAITING_TTL, _reached(one), *counted],
+                client=pipe,
+            )
         return [None if before is None else msgspec.json.decode(before, type=Record) for before in pipe.execute()]
 
-    def finish(self, results: Sequence[tuple[Decision, Outcome, str]]) -> None:
-        """Record what became of decisions, with the reason. The first result stays."""
+    def finish(self, results: Sequence[tuple[Decision, Outcome, str]]) -> list[tuple[Decision, Outcome, str]]:
+        """Record what became of decisions, with the reason. The first result stays; returns those that are it."""
         pipe = self.redis.pipeline(transaction=False)
         for decision, outcome, reason in results:
             record = Record(decision=decision, outcome=outcome, reason=reason, finished_at=time.time())
@@ -261,7 +269,7 @@ class Store:
             self._finish(keys=keys, args=args, client=pipe)
             pipe.delete(_writing_key(decision))
             pipe.zrem("presort:unanswered", f"{decision.ticket_id}:{decision.classifier}")
-        pipe.execute()
+        return [one for one, first in zip(results, pipe.execute()[::3], strict=True) if first]
 
     def reopen(self, decisions: Sequence[Decision]) -> None:
         """Forget that these were parked: a person sends them again, and they wait for an outcome as new ones do."""
@@ -293,6 +301,11 @@ class Store:
     def ticket(self, ticket_id: int, classifier: str) -> Record | None:
         """The record of a ticket, None when there is none or it is older than its life."""
         return _decode(self.redis.get(f"presort:ticket:{ticket_id}:{classifier}"), Record)
+
+    def tickets(self, ticket_ids: Sequence[int], classifier: str) -> list[Record]:
+        """The records of tickets, without those that have none."""
+        keys = [f"presort:ticket:{one}:{classifier}" for one in ticket_ids]
+        return [msgspec.json.decode(raw, type=Record) for raw in (self.redis.mget(keys) if keys else []) if raw]
 
     # Messages that wait
 
@@ -356,55 +369,6 @@ class Store:
         places = ("tickets", "writes", "upkeep", "unacknowledged", "parked")
         counts = pipe.execute()
         return dict(zip(places, counts, strict=False)) | {"deferred": sum(counts[len(places) :])}
-
-    # Counts and alerts
-
-    def counts(self, classifier: str, first_tick: int, last_tick: int) -> list[Tick]:
-        """What was counted in each tick from ``first_tick`` up to and without ``last_tick``."""
-        pipe = self.redis.pipeline(transaction=False)
-        for tick in range(first_tick, last_tick):
-            pipe.hgetall(_count_key(classifier, tick))
-        rows = [_counts(row) for row in pipe.execute()]
-        return [
-            Tick(sum(row.values()), {category: count for category, count in row.items() if category}) for row in rows
-        ]
-
-    def counting_since(self, classifier: str) -> int | None:
-        """The first tick that was ever counted, None before that."""
-        first = self.redis.get(f"presort:counting_since:{classifier}")
-        return None if first is None else int(first)
-
-    def samples(self, classifier: str, category: str, limit: int) -> list[int]:
-        """The newest ticket ids of a category, newest first."""
-        return [int(one) for one in self.redis.lrange(_samples_key(classifier, category), 0, limit - 1)]
-
-    def alerts(self) -> dict[str, Alert]:
-        """Open alerts, and resolved ones whose end was not told yet, by "classifier/category"."""
-        rows = self.redis.hgetall("presort:alerts")
-        return {str(key): msgspec.json.decode(raw, type=Alert) for key, raw in rows.items()}
-
-    def open_alert(self, alert: Alert) -> bool:
-        """Open an alert unless its category has one; True for the one caller that opened it."""
-        return bool(self.redis.hsetnx("presort:alerts", _alert_key(alert), msgspec.json.encode(alert).decode()))
-
-    def save_alert(self, alert: Alert) -> None:
-        """Change an open alert."""
-        self.redis.hset("presort:alerts", _alert_key(alert), msgspec.json.encode(alert).decode())
-
-    def close_alert(self, alert: Alert) -> None:
-        """Move an alert to the log, without its samples' subjects: no ticket text is kept for later."""
-        samples = tuple(msgspec.structs.replace(one, subject=None) for one in alert.samples)
-        alert = msgspec.structs.replace(alert, samples=samples)
-        pipe = self.redis.pipeline()
-        pipe.hdel("presort:alerts", _alert_key(alert))
-        pipe.lpush("presort:alert_log", msgspec.json.encode(alert).decode())
-        pipe.ltrim("presort:alert_log", 0, ALERT_LOG - 1)
-        pipe.execute()
-
-    def alert_log(self, limit: int = 50) -> list[Alert]:
-        """Resolved alerts, newest first."""
-        rows = self.redis.lrange("presort:alert_log", 0, limit - 1)
-        return [msgspec.json.decode(row, type=Alert) for row in rows]
 
     # What processes tell each other
 
@@ -492,6 +456,11 @@ class Store:
         """
         return float(self._take(keys=["presort:updates_next", "presort:updates_held"], args=[60 / per_minute, burst]))
 
+    def free_updates(self, per_minute: float) -> float:
+        """Ticket updates that may go now, of ``BURST``; see ``take_update``. A hold is not looked at."""
+        ahead = float(self.redis.get("presort:updates_next") or 0) - self.now()
+        return min(float(BURST), BURST - ahead * per_minute / 60)
+
     def merging(self) -> bool:
         """Whether single writes wait for others, see ``merge``."""
         return bool(self.redis.exists("presort:merging"))
@@ -511,10 +480,10 @@ class Store:
 
 
 def _reached(decision: Decision) -> str:
-    """The funnel's steps up to a decision: it is a customer's ticket, and the model was asked about it."""
+    """The funnel's steps up to a decision: a customer's ticket, the model was asked about it, and it was sure."""
     if decision.reason in {"own_ticket", "ticket_deleted"}:
         return "decided"
-    return "decided eligible predicted" if decision.answers else "decided eligible"
+    return f"decided eligible{' predicted' * bool(decision.answers)}{' sure' * bool(decision.sure)}"
 
 
 def _decode(raw: Any, kind: type[T]) -> T | None:  # noqa: ANN401 - redis-py answers str or None
@@ -535,18 +504,6 @@ def _writing_key(decision: Decision) -> str:
 
 def _later_key(task: str) -> str:
     return f"presort:later:{task}"
-
-
-def _count_key(classifier: str, tick: int) -> str:
-    return f"presort:count:{classifier}:{tick}"
-
-
-def _samples_key(classifier: str, category: str) -> str:
-    return f"presort:samples:{classifier}:{category}"
-
-
-def _alert_key(alert: Alert) -> str:
-    return f"{alert.classifier}/{alert.category}"
 
 
 def funnel_key(day: datetime | None = None, *, backfill: bool = False) -> str:

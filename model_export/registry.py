@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,22 @@ from model_export.bundle.channels import (
 from model_export.bundle.manifest import MANIFEST, Manifest, read_manifest
 from model_export.evidence import METRICS, Evidence, decode, objections
 
+REPORT = "report/report.html"
+"""Where a bundle keeps its report, a page in one file (``model_export.report``)."""
+
 _TRIES = 5
+
+
+class NotBetterError(RegistryError):
+    """The figures speak against a promotion, or there are none to compare; it can be forced.
+
+    Attributes:
+        reasons: a sentence each.
+    """
+
+    def __init__(self, message: str, reasons: list[str]) -> None:
+        super().__init__(message, permanent=True)
+        self.reasons = reasons
 
 
 class Version(NamedTuple):
@@ -71,7 +87,8 @@ def promote(url: str, name: str, version: str | None = None, *, force: bool = Fa
         force: promote in spite of the figures.
 
     Raises:
-        RegistryError: permanent when refused or there is nothing to promote; temporary when out of reach or when
+        NotBetterError: refused.
+        RegistryError: permanent when there is nothing to promote; temporary when out of reach or when
             somebody else changed the channels meanwhile.
     """
     remote = locate(url, name)
@@ -110,8 +127,40 @@ def rollback(url: str, name: str) -> Channels:
     return change(locate(url, name), rolled_back)
 
 
-def versions(url: str, name: str) -> list[Version]:
-    """Everything published, oldest first.
+def report(url: str, name: str, version: str, *, most: int) -> bytes:
+    """The report that a version came with: HTML, as it was published.
+
+    Args:
+        url: of the registry.
+        name: of the model.
+        version: whose.
+        most: bytes; a longer one is not read.
+
+    Raises:
+        RegistryError: permanent when there is none, or it is longer or another than its manifest says; temporary when
+            out of reach.
+    """
+    remote = locate(url, name)
+    file = _manifest(remote, version).files.get(REPORT)
+    if file is None:
+        raise RegistryError(f"{name}@{version} came without {REPORT}", permanent=True)
+    path = f"{remote.path}/{version}/{REPORT}"
+    if file.size > most:
+        raise RegistryError(f"the report is {file.size / 1e6:.0f} MB long: read it at {path}", permanent=True)
+    with reaching(remote):
+        raw: bytes = remote.fs.cat_file(path)
+    if hashlib.sha256(raw).hexdigest() != file.sha256:
+        raise RegistryError(f"{path} is not the file that was published (SHA-256 differs)", permanent=True)
+    return raw
+
+
+def versions(url: str, name: str, *, newest: int | None = None) -> list[Version]:
+    """What is published, oldest first.
+
+    Args:
+        url: of the registry.
+        name: of the model.
+        newest: only so many, and those that a channel names; all of them unless told.
 
     Raises:
         RegistryError: permanent when there is no such model; temporary when out of reach.
@@ -119,8 +168,18 @@ def versions(url: str, name: str) -> list[Version]:
     remote = locate(url, name)
     with reaching(remote):
         channels = read_channels(url, name)
-        found = sorted(row["name"].rstrip("/").rpartition("/")[2] for row in remote.fs.ls(remote.path, detail=True))
-        published = [one for one in found if remote.fs.exists(f"{remote.path}/{one}/{MANIFEST}")]
+        found = sorted(
+            row["name"].rstrip("/").rpartition("/")[2]
+            for row in remote.fs.ls(remote.path, detail=True)
+            if row["type"] != "file"
+        )
+        recent = found if newest is None else found[-newest:]
+        named = {getattr(channels, slot) for slot in SLOTS}
+        published = [
+            one
+            for one in found
+            if (one in recent or one in named) and remote.fs.exists(f"{remote.path}/{one}/{MANIFEST}")
+        ]
     return [
         Version(_manifest(remote, one), tuple(slot for slot in SLOTS if getattr(channels, slot) == one))
         for one in published
@@ -136,10 +195,10 @@ def _compare(remote: Remote, after: Manifest, before: Manifest) -> None:
         figures = (f"{one.version} says {one.metrics.get('macro_f1', float('nan')):.3f}" for one in (after, before))
         reasons = [f"{without} came without {METRICS}, so nobody knows on which rows (macro-F1: {', '.join(figures)})"]
     if reasons:
-        raise RegistryError(
+        raise NotBetterError(
             f"{after.name}@{after.version} is not promoted over {before.version}: {'; '.join(reasons)}. "
             "Evaluate both on the same rows, or promote by force",
-            permanent=True,
+            reasons,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ CONTRACTS = (
     "integration.messages",
     "integration.records",
     "integration.store",
+    "integration.counting",
+    "integration.usual",
+    "integration.alerting",
     "integration.controls",
     "integration.stream",
     "integration.taxonomy",
@@ -27,6 +31,15 @@ CONTRACTS = (
     "integration.outcomes",
     "integration.notices",
     "integration.backfills",
+    "integration.counting",
+    "integration.recounts",
+    "integration.asking",
+    "integration.registries",
+    "integration.feedback",
+    "integration.doors",
+    "integration.measures",
+    "integration.logs",
+    "integration.tracing",
     "integration.zendesk",
 )
 
@@ -72,9 +85,17 @@ def test_the_bundle_needs_no_training_library() -> None:
     assert [edge for edge in edges("worker") if within(edge[1], *HEAVY)] == []
 
 
+def test_the_registry_is_as_light_as_the_bundle() -> None:
+    """A worker promotes and rolls back: what that takes knows no more than msgspec, fsspec and itself."""
+    light = ("model_export.bundle", "model_export.registry", "model_export.atomic", "model_export.evidence")
+    for module in ("registry", "atomic", "evidence"):
+        ours = [one for one in imports(ROOT / "model_export" / f"{module}.py") if not within(one, *light)]
+        assert {one.partition(".")[0] for one in ours} <= {*sys.stdlib_module_names, "msgspec", "fsspec"}
+
+
 def test_worker_imports_contracts_only() -> None:
-    """Of integration the contracts, the Zendesk client and the publisher; of model_export the bundle."""
-    allowed = (*CONTRACTS, "integration.publisher", "model_export.bundle")
+    """Of integration the contracts, Zendesk's client and the publisher; of model_export the bundle and the registry."""
+    allowed = (*CONTRACTS, "integration.publisher", "model_export.bundle", "model_export.registry")
     ours = [edge for edge in edges("worker") if within(edge[1], "integration", "model_export")]
     assert ours
     assert [
@@ -90,10 +111,14 @@ def test_contracts_do_not_look_up() -> None:
         "integration.simulator",
         "integration.export",
         "integration.operating",
+        "integration.alerts",
         "integration.backfill",
         "integration.install",
         "integration.doctor",
+        "integration.agent_api",
+        "integration.web",
         "integration.cli",
+        "integration.commands",
         "integration.console",
         "integration.publisher",
         "celery",

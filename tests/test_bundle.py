@@ -103,6 +103,13 @@ def test_a_missing_field_is_named(copy: Path, field: str) -> None:
         read_manifest(copy)
 
 
+@pytest.mark.parametrize("values", [["refund", "*"], ["refund", ""], ["refund", "refund"]])
+def test_labels_are_tags_each_once(copy: Path, values: list[str]) -> None:
+    edit(copy, labels=[{"value": one, "name": "Some"} for one in values])
+    with pytest.raises(BundleError, match="cannot be labels"):
+        read_manifest(copy)
+
+
 def test_no_labels_is_no_model(copy: Path) -> None:
     edit(copy, labels=[])
     with pytest.raises(BundleError, match="names no labels"):

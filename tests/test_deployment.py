@@ -30,7 +30,7 @@ def services() -> dict[str, Any]:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     found = _services(done.stdout)
-    assert set(found) == {"redis", "receiver", "worker", "beat", "worker-cuda", "simulator"}
+    assert set(found) == {"redis", "receiver", "console", "worker", "beat", "worker-cuda", "simulator"}
     return found
 
 
@@ -53,7 +53,7 @@ def test_every_service_builds_a_stage_that_exists(services: dict[str, Any]) -> N
     stages = set(re.findall(r"^FROM \S+ AS (\S+)$", _dockerfile(), re.MULTILINE))
     wanted = {match[1] for text in services.values() if (match := re.search(r"target: (\S+)", text))}
     assert wanted <= stages
-    assert {"receiver", "worker", "worker-cuda", "simulator"} == wanted
+    assert {"receiver", "console", "worker", "worker-cuda", "simulator"} == wanted
 
 
 def test_the_demo_profile_fits_the_demos_model(monkeypatch: pytest.MonkeyPatch) -> None:

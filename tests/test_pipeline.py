@@ -19,8 +19,10 @@ import requests
 
 from demo.processes import process, stop
 from demo.stage import Stage, call, stage
-from integration import backfills, embedded_redis, messages, outcomes
+from integration import asking, backfills, embedded_redis, messages, outcomes
+from integration.asking import Answer, Question
 from integration.controls import Controls
+from integration.messages import Ask
 from integration.publisher import create_celery, publish
 from integration.records import Record
 from integration.store import Store
@@ -32,9 +34,14 @@ HTML = f"<html><body><p>{SURE[1]}</p><br><div>Thanks</div></body></html>"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with stage(tmp_path_factory.mktemp("stage")) as running:
+    with pytest.MonkeyPatch.context() as patched, stage(_json_logs(patched, tmp_path_factory)) as running:
         _until(lambda: len(Store(running.redis_url).workers()) == 2, "two workers")
         yield running
+
+
+def _json_logs(patched: pytest.MonkeyPatch, folders: pytest.TempPathFactory) -> Path:
+    patched.setenv("PRESORT_LOG", "json")
+    return folders.mktemp("stage")
 
 
 @pytest.fixture
@@ -68,6 +75,15 @@ def test_a_ticket_is_filled(running: Stage, memory: Store) -> None:
     assert outcome(memory, ticket_id).outcome == "filled"
     shown = call(f"{running.zendesk_url}/simulator/tickets/{ticket_id}")["ticket"]
     assert shown["fields"]["Category"] == SURE[2]
+
+
+def test_a_worker_answers_what_a_person_asks_of_its_model(running: Stage, memory: Store) -> None:
+    asking.put(memory.redis, "q", Question(classifier="category", subject=SURE[0], description=SURE[1]))
+    publish(create_celery("a test", running.redis_url), messages.ASK, Ask(id="q"))
+    found = asking.await_answer(memory.redis, "q", 4, Answer)
+    assert found is not None
+    assert (found.label, found.error) == (SURE[2], None)
+    assert found.words
 
 
 @pytest.mark.parametrize(
@@ -142,6 +158,7 @@ def test_poisonous_messages_are_parked_and_the_workers_go_on(running: Stage, mem
         (messages.CLASSIFY, [ticket | {"received_at": float("nan")}]),
         (messages.CLASSIFY, [ticket | {"created_at": float("inf")}]),
         (messages.WRITE, [{"decisions": [{"id": "half a pair \ud800"}]}]),
+        (messages.WRITE, [{"decisions": 5}]),
         (messages.CONFIRM, ["job"]),
         ("presort.of_a_newer_release", [text]),
     ]
@@ -199,14 +216,47 @@ def test_a_hanging_redis_is_answered_with_503_in_time(running: Stage) -> None:
     assert [(one.status_code, one.headers["Retry-After"]) for one in answers] == [(503, "30")] * 2
 
 
+def test_a_tickets_id_leads_through_all_logs(running: Stage, memory: Store) -> None:
+    """Every line of every process is JSON; a ticket's lines name it, in the order of its way."""
+    ticket_id = file(running)
+    outcome(memory, ticket_id)
+    lines = [
+        json.loads(line)
+        for name in ("receiver", "worker-1", "worker-2", "beat")
+        for line in (running.logs / f"{name}.log").read_text(encoding="utf-8").splitlines()
+    ]
+    way = sorted((one for one in lines if one.get("ticket") == ticket_id), key=lambda one: one["at"])
+    told = [(one["logger"], one["message"]) for one in way if not one["message"].startswith("waits")]
+    assert [message for _, message in told] == ["queued", "decided", "sent", "filled"]
+    record = memory.ticket(ticket_id, "category")
+    assert record
+    assert {one.get("decision") for one in way[1:]} == {record.decision.id}
+    assert {one.get("classifier") for one in way[1:]} == {"category"}
+
+
+def test_what_workers_measure_reaches_the_receivers_metrics(running: Stage, memory: Store) -> None:
+    """With their next heartbeat."""
+    outcome(memory, file(running))
+
+    def shown() -> bool:
+        lines = requests.get(f"{running.receiver_url}/metrics", timeout=5).text.splitlines()
+        found = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        wanted = ("presort_written_seconds_count", "presort_inference_seconds_count")
+        return all(float(found.get(f'{name}{{classifier="category"}}', 0)) >= 1 for name in wanted)
+
+    _until(shown, "the workers to tell what they measured")
+
+
 def test_no_log_holds_text_or_secrets(running: Stage, memory: Store) -> None:
     outcome(memory, file(running, "Xylophone", "A xylophone arrived instead of my order, please refund it."))
     logs = {path.name: path.read_text(encoding="utf-8") for path in running.logs.glob("*.log")}
     assert {"receiver.log", "worker-1.log", "beat.log"} <= logs.keys()
+    secrets = ("PRESORT_WEBHOOK_SECRETS", "PRESORT_ZENDESK_CLIENT_SECRET", "PRESORT_ALERT_URLS")
     for name, text in logs.items():
-        assert "xylophone" not in text.lower(), name
-        assert running.environ["PRESORT_WEBHOOK_SECRETS"] not in text, name
-        assert running.environ["PRESORT_ZENDESK_CLIENT_SECRET"] not in text, name
+        for word in ("xylophone", "instead of my order", *SURE[:2]):
+            assert word.lower() not in text.lower(), name
+        for secret in secrets:
+            assert running.environ[secret] not in text, name
 
 
 def test_a_killed_workers_tickets_come_back(running: Stage, memory: Store) -> None:

@@ -29,9 +29,11 @@ def test_the_example_is_valid_and_documents_every_setting() -> None:
         "worker": settings.Worker,
         "spikes": settings.Spikes,
         "ledger": settings.Ledger,
+        "console": settings.Console,
         "classifier": settings.Classifier,
+        "channel": settings.Channel,
     }
-    assert set(groups) == set(document)
+    assert set(groups) == {*document, "channel"}, "a channel is nobody's default, so the example only shows one"
     for group in groups.values():
         for field in msgspec.structs.fields(group):
             assert re.search(rf"^(# )?{field.name} = ", text, re.MULTILINE), f"{group.__name__}.{field.name}"
@@ -46,6 +48,7 @@ def test_the_example_shows_the_defaults() -> None:
     assert loaded.spikes == settings.Spikes()
     assert loaded.receiver == settings.Receiver()
     assert loaded.ledger == settings.Ledger()
+    assert loaded.console == settings.Console()
 
 
 def test_bundles_are_found_beside_the_file(tmp_path: Path) -> None:
@@ -135,7 +138,84 @@ def test_redis_urls(url: str) -> None:
     assert load(EXAMPLE, SECRETS | {"PRESORT_REDIS_URL": url}).redis_url == url
 
 
+CHANNEL = '[[channel]]\nname = "ops"\nkind = '
+
+
+def test_channels_and_their_secrets(tmp_path: Path) -> None:
+    file = CLASSIFIER + CHANNEL + '"webhook"\nurl = "https://ops.acme.com/x/"\n[[channel]]\nname = "am"\n'
+    path = _write(tmp_path, file + 'kind = "alertmanager"\nurl = "http://am:9093"\n')
+    secret_file = tmp_path / "secret"
+    secret_file.write_text("hush\n", encoding="utf-8")
+    loaded = load(path, SECRETS | {"PRESORT_CHANNEL_OPS_FILE": str(secret_file)})
+    assert [(one.name, one.kind, one.url) for one in loaded.channels] == [
+        ("ops", "webhook", "https://ops.acme.com/x/"),
+        ("am", "alertmanager", "http://am:9093"),
+    ]
+    assert loaded.channel_secrets == {"ops": "hush"}
+    assert loaded.channels_without_secret == ()
+
+
+def test_a_process_that_tells_nobody_needs_no_channels_secret(tmp_path: Path) -> None:
+    """The receiver reads the same file; workers refuse to start, and `presort doctor` says so."""
+    loaded = load(_write(tmp_path, CLASSIFIER + CHANNEL + '"apprise"\n'), SECRETS)
+    assert [one.variable for one in loaded.channels_without_secret] == ["PRESORT_CHANNEL_OPS"]
+
+
+def test_alert_urls_are_a_channel_each() -> None:
+    """So that one which fails is no other's business."""
+    loaded = load(EXAMPLE, SECRETS | {"PRESORT_ALERT_URLS": "slack://a/b/c mailto://d"})
+    assert [(one.name, one.kind) for one in loaded.channels] == [("alerts", "apprise"), ("alerts_2", "apprise")]
+    assert loaded.channel_secrets == {"alerts": "slack://a/b/c", "alerts_2": "mailto://d"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('"webhook"\n', "channel 'ops' needs url"),
+        ('"alertmanager"\n', "channel 'ops' needs url"),
+        ('"zendesk"\n', "channel 'ops' needs group_id: the Zendesk group"),
+        ('"pagerduty"\ngroup_id = 7\n', "takes no group_id"),
+        ('"apprise"\nurl = "https://hooks.slack.com/x"\n', "Apprise's holds secrets, PRESORT_CHANNEL_OPS"),
+        ('"zendesk"\ngroup_id = 7\nurl = "https://acme.zendesk.com"\n', "takes no url: it is the account's own"),
+        ('"webhook"\nurl = "ops.acme.com"\n', r"\$.channel.*url"),
+        ('"slack"\n', r"'slack' - at `\$.channel"),
+        ('"pagerduty"\nsecret = "x"\n', "unknown field `secret`"),
+        ('"pagerduty"\nclassifiers = ["topic"]\n', "classifier 'topic', which there is not: classifiers are category"),
+        ('"pagerduty"\n' + CHANNEL + '"pagerduty"\n', "two channels have the name 'ops'"),
+    ],
+)
+def test_a_channel_that_cannot_work_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        load(_write(tmp_path, CLASSIFIER + CHANNEL + text), SECRETS)
+
+
+def test_a_name_that_the_short_form_has_is_refused(tmp_path: Path) -> None:
+    path = _write(tmp_path, CLASSIFIER + CHANNEL.replace("ops", "alerts") + '"pagerduty"\n')
+    with pytest.raises(SettingsError, match="PRESORT_ALERT_URLS"):
+        load(path, SECRETS | {"PRESORT_ALERT_URLS": "json://a"})
+
+
+def test_two_urls_in_one_channel_are_refused_and_not_quoted(tmp_path: Path) -> None:
+    path = _write(tmp_path, CLASSIFIER + CHANNEL + '"apprise"\n')
+    with pytest.raises(SettingsError, match=r"PRESORT_CHANNEL_OPS holds more than one URL") as refused:
+        load(path, SECRETS | {"PRESORT_CHANNEL_OPS": "slack://s3cr/e/t mailto://x"})
+    assert "s3cr" not in str(refused.value)
+
+
 def _write(folder: Path, text: str) -> Path:
     path = folder / "presort.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def test_a_weak_agent_secret_is_refused_without_telling_it(tmp_path: Path) -> None:
+    path = _write(tmp_path, CLASSIFIER)
+    assert load(path, SECRETS).agent_secrets == ()
+    assert load(path, SECRETS | {"PRESORT_AGENT_SECRETS": f"{'a' * 32}, {'b' * 40}"}).agent_secrets == (
+        "a" * 32,
+        "b" * 40,
+    )
+    for bad in ("hunter2", "hunter2 is not enough even if it is long".replace(" ", "/")):
+        with pytest.raises(SettingsError, match="openssl rand -hex 32") as caught:
+            load(path, SECRETS | {"PRESORT_AGENT_SECRETS": bad})
+        assert "hunter2" not in str(caught.value)

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from integration import messages
+from integration import counting, messages
 from integration.messages import Decision
-from integration.records import Alert, Sample, Tick
+from integration.records import Tick
 from integration.store import Store
 from integration.stream import read
 
@@ -34,30 +34,13 @@ def decision(ticket_id: int = 1, **more: object) -> Decision:
     return msgspec.structs.replace(base, **more)
 
 
-def alert(**more: object) -> Alert:
-    base = Alert(
-        id="a",
-        classifier="category",
-        category="refund",
-        name="Refund",
-        opened_at=1.0,
-        started_at=0.0,
-        observed=10,
-        expected=1.0,
-        window_s=60,
-        once_in_weeks=9,
-    )
-    return msgspec.structs.replace(base, **more)
-
-
 def test_a_decision_is_recorded_and_counted_once(store: Store) -> None:
     assert store.record([decision(1), decision(2)], tick_s=60) == [None, None]
     first, new = store.record([decision(1, id="other"), decision(3)], tick_s=60)
     assert first is not None
     assert first.decision.id == "d1"
     assert new is None
-    assert store.counts("category", 10, 11) == [Tick(3, {"refund": 3})]
-    assert store.samples("category", "refund", 2) == [3, 2]
+    assert counting.ticks(store.redis, "category", 10, 11) == [Tick(3, {"refund": 3})]
     assert store.funnel()["decided"] == 3
 
 
@@ -81,17 +64,8 @@ def test_a_hold_is_never_shortened(store: Store) -> None:
 
 def test_an_unsure_decision_is_recorded_but_not_counted(store: Store) -> None:
     store.record([decision(confidence=0.7), decision(2, category=None, confidence=None)], tick_s=60)
-    assert store.counts("category", 10, 11) == [Tick(0, {})]
+    assert counting.ticks(store.redis, "category", 10, 11) == [Tick(0, {})]
     assert store.funnel()["decided"] == 2
-
-
-def test_a_ticket_with_several_labels_counts_under_each_and_is_one_ticket(store: Store) -> None:
-    both = decision(1, values=("refund", "delivery"))
-    one = decision(2, values=("delivery",), category="delivery")
-    store.record([both, both, one, decision(3, values=()), decision(4)], tick_s=60)
-    assert store.counts("category", 10, 11) == [Tick(3, {"refund": 2, "delivery": 2})]
-    assert (store.samples("category", "refund", 9), store.samples("category", "delivery", 9)) == ([4, 1], [2, 1])
-    assert store.funnel()["decided"] == 4
 
 
 def test_two_models_agree_when_they_give_the_same_labels(store: Store) -> None:
@@ -105,7 +79,7 @@ def test_many_workers_recording_the_same_ticket_count_it_once(store: Store) -> N
     with ThreadPoolExecutor(8) as pool:
         before = list(pool.map(lambda n: store.record([decision(id=f"d{n}")], tick_s=60)[0], range(40)))
     assert before.count(None) == 1
-    assert store.counts("category", 10, 11) == [Tick(1, {"refund": 1})]
+    assert counting.ticks(store.redis, "category", 10, 11) == [Tick(1, {"refund": 1})]
 
 
 def test_the_first_outcome_stays(store: Store) -> None:
@@ -115,7 +89,7 @@ def test_the_first_outcome_stays(store: Store) -> None:
     record = store.ticket(1, "category")
     assert record is not None
     assert (record.outcome, record.reason) == ("filled", "confident")
-    assert store.funnel() == {"decided": 1, "eligible": 1, "predicted": 1, "filled": 1}
+    assert store.funnel() == {"decided": 1, "eligible": 1, "predicted": 1, "sure": 1, "filled": 1}
 
 
 def test_what_was_parked_ends_well_only_when_a_person_sends_it_again(store: Store) -> None:
@@ -131,7 +105,7 @@ def test_what_was_parked_ends_well_only_when_a_person_sends_it_again(store: Stor
     record = store.ticket(1, "category")
     assert record is not None
     assert record.outcome == "filled"
-    assert store.funnel() == {"decided": 1, "eligible": 1, "predicted": 1, "filled": 1, "parked": 1}
+    assert store.funnel() == {"decided": 1, "eligible": 1, "predicted": 1, "sure": 1, "filled": 1, "parked": 1}
 
 
 def test_what_is_deferred_comes_back_when_due_and_only_then(store: Store) -> None:
@@ -207,13 +181,6 @@ def test_the_stream_of_decisions_is_bounded_by_number_and_age(store: Store, monk
     assert len(list(read(store.redis, 0))) < 200
 
 
-def test_counting_remembers_when_it_began(store: Store) -> None:
-    assert store.counting_since("category") is None
-    store.record([decision(1, created_at=600.0)], tick_s=60)
-    store.record([decision(2, created_at=6000.0)], tick_s=60)
-    assert store.counting_since("category") == 10
-
-
 def test_parked_messages_keep_their_reason(store: Store) -> None:
     store.park(messages.CLASSIFY, {"ticket_id": 5}, "no rights")
     (parked,) = store.parked()
@@ -239,24 +206,6 @@ def test_nothing_is_sent_while_zendesk_said_wait(store: Store) -> None:
     assert 0 < store.take_update(600) <= 0.3
     time.sleep(0.35)
     assert store.take_update(600) == 0
-
-
-def test_one_of_two_watchers_opens_an_alert(store: Store) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        opened = list(pool.map(lambda n: store.open_alert(alert(id=str(n))), range(20)))
-    assert opened.count(True) == 1
-    assert len(store.alerts()) == 1
-
-
-def test_an_alert_moves_to_the_log(store: Store) -> None:
-    store.open_alert(alert())
-    store.save_alert(alert(observed=12))
-    assert store.alerts()["category/refund"].observed == 12
-    store.close_alert(alert(state="resolved", samples=(Sample(ticket_id=1, url="u", subject="My card"),)))
-    assert store.alerts() == {}
-    (ended,) = store.alert_log()
-    assert ended.state == "resolved"
-    assert [one.subject for one in ended.samples] == [None], "no ticket text is kept for later"
 
 
 def test_a_lock_is_held_by_one_and_freed(store: Store) -> None:
@@ -304,7 +253,6 @@ def test_every_key_has_our_prefix(store: Store) -> None:
     store.defer(messages.WRITE, [{}], delay_s=1, reason="x")
     store.claim([decision(9)])
     store.park(messages.WRITE, {}, "x")
-    store.open_alert(alert())
     store.hold_updates(1)
     store.take_update(1)
     assert [key for key in store.redis.scan_iter() if not str(key).startswith("presort:")] == []

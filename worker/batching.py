@@ -60,7 +60,9 @@ class SafeBatches(Batches):
         try:
             self.run([SimpleRequest.from_request(request) for request in requests])
         except (RedisError, OperationalError) as error:
-            log.error("%s: %d messages given back: %s", self.name, len(requests), type(error).__name__)  # noqa: TRY400 - an outage needs no trace
+            text = "%s: %d messages given back: %s"
+            about = {"tickets": _tickets(requests)}
+            log.error(text, self.name, len(requests), type(error).__name__, extra=about)  # noqa: TRY400 - an outage needs no trace
             time.sleep(1)
             for request in requests:
                 request.reject(requeue=True)
@@ -77,6 +79,15 @@ class SafeBatches(Batches):
                 self.flush([request])
             return
         (request,) = requests
-        log.error("%s: message parked: %s", self.name, error)
+        log.error("%s: message parked: %s", self.name, error, extra={"tickets": _tickets(requests)})
         self.park(self.name, list(SimpleRequest.from_request(request).args), error)
         request.acknowledge()
+
+
+def _tickets(requests: Collection[Request]) -> list[int]:
+    """What the messages are about, as far as they say; they may hold anything."""
+    payloads = [payload for request in requests for payload in SimpleRequest.from_request(request).args]
+    told = [one for one in payloads if isinstance(one, dict)]
+    lists = [each["decisions"] for each in told if isinstance(each.get("decisions"), list)]
+    told += [one for decisions in lists for one in decisions if isinstance(one, dict)]
+    return [one["ticket_id"] for one in told if isinstance(one.get("ticket_id"), int)]

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import logging
+import logging.config
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from typing import NoReturn
 
 import click
+from celery import signals
 from redis.exceptions import RedisError
 
-from integration import messages, settings
+from integration import logs, messages, settings, tracing
 from model_export.bundle.channels import RegistryError
 from model_export.bundle.manifest import BundleError
-from worker import judging, shadow, tasks, transport
+from worker import judging, recounting, shadow, tasks, transport
+from worker.backtest.cli import backtest
 from worker.consumer import consumer_class, repeating
+from worker.notify.errors import SendError
+from worker.notify.trial import NoChannelError, trial
 from worker.parts import Parts
 
-# Two lines a second about periodic tasks that went well; their failures are logged above INFO.
-for _chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
-    logging.getLogger(_chatty).setLevel(logging.WARNING)
-
+log = logging.getLogger("presort.worker")
 
 LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -31,6 +33,9 @@ def main() -> None:
     """Classify tickets, write categories back, watch their rates."""
 
 
+main.add_command(backtest)
+
+
 @main.command()
 @click.option("--loglevel", default="INFO", show_default=True, type=click.Choice(LEVELS, case_sensitive=False))
 def run(loglevel: str) -> None:
@@ -39,18 +44,23 @@ def run(loglevel: str) -> None:
     Example: presort-worker run
     """
     parts = _parts()
+    _log_to_stderr(parts.config, loglevel)
+    if parts.config.traced:
+        tracing.configure("presort-worker")
+    if lacking := parts.config.channels_without_secret:
+        names = ", ".join(f"{one.variable} of channel {one.name!r}" for one in lacking)
+        _fail(settings.SettingsError(f"not set: {names}. Put each (or its _FILE) in the environment of all workers"))
     try:
         for name, predictor in parts.predictors.items():
-            click.echo(
-                f"{name}: {predictor.manifest.name}@{predictor.manifest.version}, {predictor.graph} on "
-                f"{predictor.provider}, self-test {predictor.agreement:.0%}"
-            )
+            model = f"{predictor.manifest.name}@{predictor.manifest.version}"
+            told = f"{predictor.graph} on {predictor.provider}, self-test {predictor.agreement:.0%}"
+            log.info("serving: %s", told, extra={"classifier": name, "model": model})
     except (BundleError, RegistryError) as error:
         _fail(error)
     for one in parts.config.classifiers:
         known = {label.value for label in parts.predictors[one.name].manifest.labels}
         if unknown := sorted(set(one.categories) - known):
-            click.echo(f"{one.name}: the model knows no {', '.join(unknown)}, named in presort.toml", err=True)
+            log.warning("the model knows no %s, named in presort.toml", unknown, extra={"classifier": one.name})
     transport.install(parts.store.park)
     tasks.register(parts)
     parts.celery.conf.update(
@@ -63,16 +73,18 @@ def run(loglevel: str) -> None:
     parts.models.follow(30, parts.publish_models)
     parts.celery.conf.worker_consumer = consumer_class(parts.store.park)
     queues = ",".join(sorted(set(messages.QUEUES.values())))
-    # A worker that gave up must not look as if it had been asked to stop: its supervisor starts it again.
-    sys.exit(
-        parts.celery.worker_main(
-            [
-                *("--quiet", "worker", "--pool=solo", "--concurrency=1"),
-                *(f"--queues={queues}", f"--loglevel={loglevel}"),
-                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-            ]
-        )
-    )
+    arguments = [
+        *("--quiet", "worker", "--pool=solo", "--concurrency=1"),
+        *(f"--queues={queues}", f"--loglevel={loglevel}"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    ]
+    try:
+        # A worker that gave up must not look as if it had been asked to stop: its supervisor starts it again.
+        sys.exit(parts.celery.worker_main(arguments))
+    finally:
+        tracing.close()
+        with suppress(RedisError):
+            parts.tally.tell(parts.store.redis)
 
 
 @main.command()
@@ -83,6 +95,7 @@ def beat(loglevel: str) -> None:
     Example: presort-worker beat
     """
     parts = _parts()
+    _log_to_stderr(parts.config, loglevel)
     tick = parts.config.spikes.tick_s
     parts.celery.conf.beat_schedule = {
         task: {
@@ -97,10 +110,11 @@ def beat(loglevel: str) -> None:
             (messages.WATCH, tick),
             (messages.RECONCILE, parts.config.ledger.every_s),
             (messages.JUDGE, judging.EVERY_S),
+            (messages.RECOUNT, recounting.EVERY_S),
         )
     }
     # The schedule is these lines; there is nothing to keep on disk between runs.
-    parts.celery.Beat(scheduler="celery.beat:Scheduler", loglevel=loglevel, max_interval=1).run()
+    parts.celery.Beat(scheduler="celery.beat:Scheduler", loglevel=loglevel, max_interval=1, quiet=True).run()
 
 
 @main.command("shadow")
@@ -117,6 +131,34 @@ def show_shadow() -> None:
             click.echo("\n\n".join(shadow.table(one) for one in found) or nothing)
     except RedisError as error:
         _fail(error)
+
+
+@main.command("alert-test")
+@click.argument("channel")
+def test_alert(channel: str) -> None:
+    """Send CHANNEL a test alert and show what it answered, as `presort alerts test` does.
+
+    Example: presort-worker alert-test alerts
+    """
+    try:
+        for line in trial(_parts(), channel):
+            click.echo(line)
+    except SendError as error:
+        click.echo(f"presort-worker: channel {channel}: {error}", err=True)
+        click.echo("mend that, and try again" if error.permanent else "it may pass: try again later", err=True)
+        sys.exit(1)
+    except (NoChannelError, RedisError) as error:
+        _fail(error)
+
+
+def _log_to_stderr(config: settings.Settings, level: str) -> None:
+    logging.config.dictConfig(logs.document(config.log, level.upper()))
+    logging.captureWarnings(capture=True)  # as Celery does, but before the first of them
+    signals.setup_logging.connect(_keep_ours, weak=False)
+
+
+def _keep_ours(**_: object) -> None:
+    """That somebody listens keeps Celery from setting up logging of its own."""
 
 
 def _parts() -> Parts:

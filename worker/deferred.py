@@ -63,7 +63,7 @@ def _publish_missed(parts: Parts, now: float) -> None:
         if not held or parts.store.ticket(ticket_id, name) is None:
             lost.setdefault(ticket_id, (at, []))[1].append(name)
     for ticket_id, (at, owing) in lost.items():
-        log.warning("ticket %d: its message was lost, published again", ticket_id)
+        log.warning("its message was lost, published again", extra={"ticket": ticket_id})
         again = NewTicket(ticket_id=ticket_id, received_at=at, classifiers=tuple(owing))
         publish(parts.celery, messages.CLASSIFY, again)
     parts.store.asked_again([(ticket_id, name) for ticket_id, name, _ in known], now)

@@ -17,7 +17,7 @@ from worker import demotion, hindsight
 from worker.hindsight import Said
 from worker.parts import Parts
 from worker.reconcile import SOLVED
-from worker.setbacks import HOLD_S
+from worker.setbacks import hold
 
 log = logging.getLogger("presort.ledger")
 
@@ -45,8 +45,8 @@ def judge(parts: Parts) -> None:
         except ZendeskError as error:
             log.warning("%d solved tickets are looked back at later: %s", len(waiting), error)
             outcomes.await_judgement(redis, waiting)
-            if isinstance(error, TemporaryError):  # for everybody: whoever asks again meets the same
-                parts.store.hold_updates(min(error.retry_after or HOLD_S, HOLD_S))
+            if isinstance(error, TemporaryError):
+                hold(parts, error)
         if found:
             outcomes.count(redis, found)
             demotion.look(parts)
@@ -77,5 +77,5 @@ def _audits(parts: Parts, ticket_id: int) -> list[Audit]:
     try:
         return parts.zendesk.audits(ticket_id)
     except (PermanentError, UnreadableError) as error:  # it must not hold up the others
-        log.warning("ticket %d is looked back at without its history: %s", ticket_id, error)
+        log.warning("looked back at without its history: %s", error, extra={"ticket": ticket_id})
         return []

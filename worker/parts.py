@@ -6,17 +6,19 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import msgspec
 from celery import Celery
 
 from integration.controls import Controls
+from integration.measures import Tally
 from integration.publisher import create_celery
 from integration.records import Model
 from integration.settings import Classifier, Settings
 from integration.store import Store
+from integration.zendesk.alert_tickets import AlertTickets
 from integration.zendesk.client import Zendesk
 from model_export.bundle.manifest import Manifest
 from model_export.bundle.predictor import Predictor
@@ -28,13 +30,21 @@ class Parts:
     """Settings, connections and models of one process; connections are made when first used."""
 
     config: Settings
-    clock: Callable[[], float] = time.time  # Unix seconds; tests let days pass
     ask_again_at: float = 0.0  # time.monotonic(); see classifying._own_user_id
+    tally: Tally = field(default_factory=Tally)  # what this process measures
 
     @cached_property
     def store(self) -> Store:
         """Redis."""
         return Store(self.config.redis_url)
+
+    @cached_property
+    def clock(self) -> Callable[[], float]:
+        """The present, Unix seconds, by Redis's clock: the same for all workers, whose own may be minutes wrong.
+
+        A look at the counts by a clock that is ahead would find the last minutes empty. Tests let days pass.
+        """
+        return self.store.now
 
     @cached_property
     def controls(self) -> Controls:
@@ -51,6 +61,11 @@ class Parts:
         """The account, with more patience: a page of the export takes Zendesk longer than anything else."""
         patient = msgspec.structs.replace(self.config.zendesk, timeout_s=max(60.0, self.config.zendesk.timeout_s))
         return Zendesk(patient, self.config.zendesk_client_secret, self.store)
+
+    @cached_property
+    def alert_tickets(self) -> AlertTickets:
+        """The account, as a channel for alerts."""
+        return AlertTickets(self.config.zendesk, self.config.zendesk_client_secret, self.store)
 
     @cached_property
     def celery(self) -> Celery:
@@ -94,14 +109,17 @@ class Parts:
                 provider=predictor.provider,
                 labels={label.value: label.name for label in manifest.labels},
                 loaded_at=time.time(),
+                thresholds={label.value: label.threshold for label in manifest.labels},
                 precision=_precision(manifest),
                 target=self.target(classifier),
+                several=manifest.task == "multi",
             )
             self.store.publish_model(classifier.name, model)
 
     def heartbeat(self) -> None:
-        """Say that this process is alive."""
+        """Say that this process is alive, and what it has measured since."""
         self.store.beat(f"{socket.gethostname()}:{os.getpid()}")
+        self.tally.tell(self.store.redis)
 
 
 def _precision(manifest: Manifest) -> dict[str, float]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from integration import logs
 from integration.messages import Decision
 from integration.records import Outcome
 from integration.settings import Classifier
@@ -134,7 +135,7 @@ def verdict(decision: Decision, after: Ticket | None, classifiers: Mapping[str, 
     kept = after.fields
     dropped = [field for field, good in _ours(decision, classifier, kept).items() if field is not None and not good]
     if dropped:
-        log.error("ticket %d: Zendesk dropped our value of field %s; does it exist?", decision.ticket_id, dropped)
+        log.error("Zendesk dropped our value of field %s; does it exist?", dropped, extra=logs.of(decision))
         return decision, "parked", f"Zendesk dropped our value of field {dropped[0]}: it must be an active text field"
     return decision, *_outcome(decision, kept.get(classifier.field_id), classifier)
 
@@ -163,9 +164,7 @@ def _outcome(decision: Decision, stands: object, classifier: Classifier) -> tupl
     if not kept:
         return "suggested", "option_missing"
     if kept < ours:
-        log.warning(
-            "ticket %d: the field does not offer %d of %d tags", decision.ticket_id, len(ours - kept), len(ours)
-        )
+        log.warning("the field does not offer %d of %d tags", len(ours - kept), len(ours), extra=logs.of(decision))
         return "filled", "option_missing"
     return "suggested", "person_set_it"
 

@@ -5,6 +5,7 @@ No worker waits for any of it. What cannot be read now, or is not written yet, i
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 
@@ -16,7 +17,9 @@ from integration.zendesk.channels import STUB_CHANNELS
 from integration.zendesk.client import Ticket
 from integration.zendesk.errors import NotFound, PermanentError, TemporaryError, UnreadableError, ZendeskError
 from worker.parts import Parts
-from worker.setbacks import HOLD_S, TRIES, growing_delay
+from worker.setbacks import TRIES, growing_delay, hold
+
+log = logging.getLogger("presort.classifying")
 
 LOOKS = 5
 """For a customer's first message, after 15, 30, 60 and 120 s; who has then said nothing, opened the window and left."""
@@ -36,6 +39,8 @@ def read(parts: Parts, tickets: Sequence[NewTicket]) -> tuple[list[NewTicket], l
 
 def park(parts: Parts, ticket: NewTicket, classifiers: Sequence[str], reason: str) -> None:
     """Keep a ticket that no retry will mend."""
+    about = {"ticket": ticket.ticket_id, "classifier": ", ".join(classifiers), "reason": reason}
+    log.error("parked", extra=about)
     parts.store.park(messages.CLASSIFY, ticket.to_json(), reason)
     parts.store.answered([(ticket.ticket_id, name) for name in classifiers])
 
@@ -100,15 +105,16 @@ def _put_aside(parts: Parts, ticket: NewTicket, error: ZendeskError) -> None:
     if isinstance(error, PermanentError) or (isinstance(error, UnreadableError) and ticket.attempts >= TRIES):
         park(parts, ticket, [one.name for one in parts.config.classifiers], str(error))
         return
-    asked = error.retry_after if isinstance(error, TemporaryError) else None
-    delay = growing_delay(ticket.attempts) if asked is None else asked
+    delay = growing_delay(ticket.attempts)
     if isinstance(error, TemporaryError):
-        parts.store.hold_updates(min(delay, HOLD_S))
+        hold(parts, error, delay)
+        delay = error.retry_after or delay
     _defer(parts, msgspec.structs.replace(ticket, attempts=ticket.attempts + 1), delay, str(error))
 
 
 def _defer(parts: Parts, ticket: NewTicket, delay_s: float, reason: str) -> None:
     """Until then nobody misses it."""
+    log.info("waits for %.0f s", delay_s, extra={"ticket": ticket.ticket_id, "reason": reason})
     due = time.time() + delay_s
     parts.store.asked_again([(ticket.ticket_id, one.name) for one in parts.config.classifiers], due)
     parts.store.defer(messages.CLASSIFY, [ticket.to_json()], delay_s=delay_s, reason=reason)
@@ -126,4 +132,5 @@ def with_text(told: NewTicket, read: Ticket) -> NewTicket:
         actor_id=read.submitter_id,
         requester_id=read.requester_id,
         brand_id=read.brand_id,
+        tags=read.tags,
     )

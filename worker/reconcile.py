@@ -1,5 +1,8 @@
 """Reads Zendesk's export: tickets that have no decision are sorted after all, solved ones wait for a look back.
 
+What was deleted, which is what marking as spam does, or was given a tag of ``spikes.ignored_tags``, is taken back from
+the counts.
+
 Webhooks are lost, receivers are down, Redis may be; the export tells of every ticket. What counts as decided is what
 Redis remembers, or what the ticket itself carries of ours. The export leaves out the last minute, in which webhooks
 arrive; a ticket whose webhook came is left to ``deferred`` for as long as it has no outcome. And should both come, then
@@ -11,11 +14,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from integration import messages, outcomes
+from integration import counting, messages, outcomes
 from integration.messages import NewTicket
 from integration.publisher import publish
 from integration.zendesk.client import Ticket
-from integration.zendesk.errors import PermanentError, ZendeskError
+from integration.zendesk.errors import Refused, ZendeskError
 from integration.zendesk.history import carries_ours
 from worker.parts import Parts
 from worker.reading import with_text
@@ -47,10 +50,11 @@ def reconcile(parts: Parts) -> None:
             missed = _missed(parts, page.tickets, begin)
         except ZendeskError as error:
             log.warning("the export is read later: %s", error)
-            if place and type(error) is PermanentError:  # a cursor that Zendesk does not know any more
+            if place and isinstance(error, Refused):  # a cursor that Zendesk does not know any more
                 outcomes.save_cursor(redis, None)
             return
         _enqueue(parts, page.tickets, missed, now)
+        _take_back(parts, [one for one in page.tickets if is_unwanted(parts, one)])
         outcomes.await_judgement(redis, _to_judge(parts, page.tickets))
         outcomes.save_cursor(redis, page.cursor)
         if page.last:
@@ -86,9 +90,24 @@ def _enqueue(parts: Parts, tickets: Sequence[Ticket], missed: Mapping[int, list[
             publish(parts.celery, messages.CLASSIFY, with_text(told, one))
             # As after a webhook: should the message be lost, `deferred` looks after it.
             parts.store.mark_delivered(_delivery(one.id), one.id, now, missed[one.id])
+            log.info("queued: only the export told of it", extra={"ticket": one.id})
     if missed:
         log.warning("%d tickets had no decision, and are sorted now: were webhooks lost, or Redis?", len(missed))
         outcomes.count_steps(parts.store.redis, {"reconciled": len(missed)})
+
+
+def is_unwanted(parts: Parts, ticket: Ticket) -> bool:
+    """Whether a ticket counts for no alert, whatever it says: it is deleted, or tagged as an import is."""
+    return ticket.status == "deleted" or not {*ticket.tags}.isdisjoint(parts.config.spikes.ignored_tags)
+
+
+def _take_back(parts: Parts, tickets: Sequence[Ticket]) -> None:
+    """Uncount them, as far as Redis remembers what they counted for: two days, longer than alerts look at."""
+    ids = [one.id for one in tickets]
+    for classifier in parts.config.classifiers:
+        decisions = [one.decision for one in parts.store.tickets(ids, classifier.name)]
+        if number := counting.uncount(parts.store.redis, decisions, tick_s=parts.config.spikes.tick_s):
+            log.info("%d tickets count no longer for %s: they were deleted or tagged", number, classifier.name)
 
 
 def _delivery(ticket_id: int) -> str:

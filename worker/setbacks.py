@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -10,7 +11,8 @@ import msgspec
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from integration import messages
+from integration import logs, messages, tracing
+from integration.measures import OUTCOMES, WRITTEN_SECONDS
 from integration.messages import Decision, Writes
 from integration.zendesk.errors import Conflict, PermanentError, RateLimited, TemporaryError, UnreadableError
 from worker.parts import Parts
@@ -28,6 +30,14 @@ HOLD_S = 30.0
 """At most, for everybody, when Zendesk does not say how long."""
 
 
+def hold(parts: Parts, error: TemporaryError, delay_s: float = HOLD_S) -> None:
+    """Nobody asks Zendesk for as long as it wants; when it does not say how long, for ``delay_s``, but not for ever.
+
+    For everybody: whoever asks a silent Zendesk waits for its time-out, and sorts no tickets meanwhile.
+    """
+    parts.store.hold_updates(error.retry_after or min(delay_s, HOLD_S))
+
+
 def guarded(parts: Parts, decisions: Sequence[Decision], work: Callable[[], None]) -> None:
     """Every way a call to Zendesk can fail, and what becomes of the decisions then."""
     try:
@@ -37,11 +47,11 @@ def guarded(parts: Parts, decisions: Sequence[Decision], work: Callable[[], None
             parts.store.release(decisions)
         raise
     except TemporaryError as error:
-        log.warning("%d writes wait: %s", len(decisions), error)
+        tickets = [one.ticket_id for one in decisions]
+        log.warning("%d writes wait: %s", len(decisions), error, extra={"tickets": tickets})
         counted = not isinstance(error, RateLimited)
         delay = error.retry_after or (growing_delay(max(one.attempts for one in decisions)) if counted else 10.0)
-        # For everybody: whoever asks a silent Zendesk waits for its time-out, and sorts no tickets meanwhile.
-        parts.store.hold_updates(error.retry_after or min(delay, HOLD_S))
+        hold(parts, error, delay)
         again = [msgspec.structs.replace(one, attempts=one.attempts + counted) for one in decisions]
         give_up(parts, again, delay, str(error))
     except (Conflict, UnreadableError) as error:
@@ -68,16 +78,27 @@ def try_again(parts: Parts, decision: Decision, reason: str) -> None:
 
 def finish(parts: Parts, results: Sequence[Result]) -> None:
     """Note what became of decisions; what is parked keeps its message, so that it can be sent again."""
-    parts.store.finish([one for one in results if one[1] != "parked"])
+    end(parts, [one for one in results if one[1] != "parked"])
     for reason in {reason for _, outcome, reason in results if outcome == "parked"}:
         park(parts, [one for one, outcome, its in results if (outcome, its) == ("parked", reason)], reason)
 
 
 def park(parts: Parts, decisions: Sequence[Decision], reason: str) -> None:
     """Keep decisions that no retry will mend, and say so."""
-    log.error("%d writes parked: %s", len(decisions), reason)
     parts.store.park(messages.WRITE, Writes(decisions=tuple(decisions)).to_json(), reason)
-    parts.store.finish([(one, "parked", reason) for one in decisions])
+    end(parts, [(one, "parked", reason) for one in decisions])
+
+
+def end(parts: Parts, results: Sequence[Result]) -> None:
+    """Note the outcome of decisions in the store, and of those that had none in the log, the figures and the traces."""
+    for decision, outcome, reason in parts.store.finish(results):
+        now = time.time()
+        told = {"outcome": outcome, "reason": reason, "after_s": round(now - decision.received_at, 3)}
+        log.log(logging.ERROR if outcome == "parked" else logging.INFO, outcome, extra=logs.of(decision) | told)
+        parts.tally.count(OUTCOMES, decision.classifier, outcome)
+        if outcome in {"filled", "suggested"} and not decision.backfill:
+            parts.tally.observe(WRITTEN_SECONDS, now - decision.decided_at, decision.classifier)
+        tracing.note(outcome, decision.trace, decision.decided_at, now, ticket=decision.ticket_id, decision=decision.id)
 
 
 def give_up(parts: Parts, decisions: Sequence[Decision], delay_s: float, reason: str) -> None:
@@ -88,6 +109,8 @@ def give_up(parts: Parts, decisions: Sequence[Decision], delay_s: float, reason:
 
 def defer(parts: Parts, decisions: Sequence[Decision], delay_s: float, reason: str) -> None:
     """One message a decision, so that ``resume`` fills its requests whole."""
+    for one in decisions:
+        log.info("waits for %.0f s", delay_s, extra=logs.of(one) | {"reason": reason})
     payloads = [Writes(decisions=(one,)).to_json() for one in decisions]
     parts.store.defer(messages.WRITE, payloads, delay_s=delay_s, reason=reason)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from integration.messages import Decision, NewTicket
 from integration.records import Shadow
@@ -41,35 +39,9 @@ def score(parts: Parts, tickets: Sequence[NewTicket], decisions: Sequence[Decisi
             log.warning("%s was not asked about %d tickets: %s", name, len(asked), type(error).__name__)
 
 
-class Row(NamedTuple):
-    """One answer of the active model; several labels are one answer, see ``Shadow``.
-
-    Attributes:
-        category: that answer.
-        tickets: that the active model put there.
-        agreed: of them, that the staged model put there too.
-        instead: where it put most of the others, None when there are no others.
-    """
-
-    category: str
-    tickets: int
-    agreed: int
-    instead: str | None
-
-
-def agreement(shadow: Shadow) -> list[Row]:
-    """Per category how often two models agreed, the most frequent category first."""
-    rows = []
-    for category in {active for active, _ in shadow.pairs}:
-        said = Counter({staged: count for (active, staged), count in shadow.pairs.items() if active == category})
-        others = [(staged, count) for staged, count in said.most_common() if staged != category]
-        rows.append(Row(category, said.total(), said[category], others[0][0] if others else None))
-    return sorted(rows, key=lambda row: (-row.tickets, row.category))
-
-
 def table(shadow: Shadow) -> str:
-    """``agreement`` as text: a headline, then a line a category."""
-    rows = agreement(shadow)
+    """``Shadow.agreement`` as text: a headline, then a line a category."""
+    rows = shadow.agreement()
     tickets, agreed = sum(row.tickets for row in rows), sum(row.agreed for row in rows)
     width = max((len(row.category) for row in rows), default=8)
     lines = [f"{shadow.staged} beside {shadow.active}: agrees on {agreed} of {tickets} tickets"]

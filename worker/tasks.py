@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from celery_batches import SimpleRequest
 
 from integration import messages
-from integration.messages import Job, Message, NewTicket, Writes
-from worker import backfilling, classifying, deferred, jobs, judging, reconcile, watch, writing
+from integration.messages import Ask, Job, Message, NewTicket, Writes
+from worker import (
+    backfilling,
+    classifying,
+    deferred,
+    explaining,
+    jobs,
+    judging,
+    reconcile,
+    recounting,
+    registrar,
+    watch,
+    writing,
+)
 from worker.batching import SafeBatches
 from worker.parts import Parts
 
@@ -42,12 +54,21 @@ def register(parts: Parts) -> None:
         for job in _payloads(Job, requests):
             jobs.confirm(parts, job)
 
+    @task(name=messages.ASK)
+    def ask(payload: dict[str, Any]) -> None:
+        explaining.answer(parts, Ask.from_json(payload).id)
+
+    @task(name=messages.ORDER)
+    def order(payload: dict[str, Any]) -> None:
+        registrar.carry_out(parts, Ask.from_json(payload).id)
+
     upkeep: dict[str, Callable[[], None]] = {
         messages.RESUME: lambda: deferred.resume(parts),
         messages.BACKFILL: lambda: backfilling.go_on(parts, parts.clock()),
         messages.WATCH: lambda: watch.watch(parts, parts.clock()),
         messages.RECONCILE: lambda: reconcile.reconcile(parts),
         messages.JUDGE: lambda: judging.judge(parts),
+        messages.RECOUNT: lambda: recounting.recount(parts),
     }
     for name, work in upkeep.items():
 

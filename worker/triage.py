@@ -137,4 +137,5 @@ def _common(ticket: NewTicket, classifier: Classifier, manifest: Manifest, now: 
         "received_at": ticket.received_at,
         "decided_at": now,
         "backfill": ticket.backfill,
+        "trace": ticket.trace,
     }

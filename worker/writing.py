@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from integration import messages, taxonomy
+from integration import logs, messages, taxonomy, tracing
+from integration.measures import ZENDESK_SECONDS
 from integration.messages import Decision, Job
 from integration.settings import Classifier
 from integration.store import BURST
@@ -17,7 +18,7 @@ from integration.zendesk.errors import NoAccess, NotFound, PermanentError, RateL
 from worker.jobs import poll
 from worker.parts import Parts
 from worker.planning import Planned, missing_options, plan, verdict
-from worker.setbacks import CONFLICTS_AT_ONCE, defer, finish, give_up, guarded, of_known_classifiers, park
+from worker.setbacks import CONFLICTS_AT_ONCE, defer, end, finish, give_up, guarded, of_known_classifiers, park
 
 log = logging.getLogger("presort.writing")
 
@@ -89,7 +90,7 @@ def _write_chunk(parts: Parts, decisions: Sequence[Decision]) -> None:
     writable, choices = _writable(parts, settled, classifiers)
     _tell_of_missing(parts, missing_options(writable, classifiers, choices))
     updates, results = plan(writable, tickets, classifiers, choices, parts.controls.demotions())
-    parts.store.finish(results)
+    end(parts, results)
     updates = _admitted(parts, updates, decisions)
     # What fails from here on is the fault of nothing that was settled above, or put aside.
     sent = {one.id for _, carried in updates for one in carried}
@@ -98,13 +99,27 @@ def _write_chunk(parts: Parts, decisions: Sequence[Decision]) -> None:
 
 
 def _send(parts: Parts, updates: Sequence[Planned], classifiers: Mapping[str, Classifier]) -> None:
+    carried = tuple(one for _, own in updates for one in own)
+    began = time.time()
     if len(updates) == 1:
-        update, carried = updates[0]
-        after = _update_one(parts, update)
+        after = _update_one(parts, updates[0][0])
+        _sent(parts, carried, began, "single")
         finish(parts, [verdict(one, after, classifiers) for one in carried])
     elif updates:
         job_id = parts.zendesk.update_many([update for update, _ in updates])
-        poll(parts, Job(id=job_id, decisions=tuple(one for _, carried in updates for one in carried)))
+        _sent(parts, carried, began, "bulk", {"job": job_id})
+        poll(parts, Job(id=job_id, decisions=carried))
+
+
+def _sent(
+    parts: Parts, carried: Sequence[Decision], began: float, kind: str, told: Mapping[str, str] | None = None
+) -> None:
+    """Zendesk has taken them, in one request."""
+    now = time.time()
+    parts.tally.observe(ZENDESK_SECONDS, now - began, kind)
+    for one in carried:
+        log.info("sent", extra={**logs.of(one), **(told or {})})
+        tracing.note(f"{kind} update", one.trace, began, now, ticket=one.ticket_id, updates=len(carried))
 
 
 def _admitted(parts: Parts, updates: Sequence[Planned], decisions: Sequence[Decision]) -> list[Planned]:

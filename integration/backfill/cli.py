@@ -13,7 +13,7 @@ import click
 
 from integration import backfills
 from integration.backfill import plan
-from integration.console import DAY, connected
+from integration.commands import DAY, connected
 from integration.export.reading import Patience, patient_client
 from integration.settings import Settings
 from integration.store import Store
@@ -55,13 +55,13 @@ def backfill(
         raise click.UsageError("give either --from and --to, or one of --status, --cancel and --resume")
     with connected() as (config, store):
         if status:
-            click.echo(_told(_known(store)))
+            click.echo(_told(_known(store), config.zendesk.time_zone))
         elif cancel:
             _turn(store, "stopped")
-            click.echo(f"{_told(_known(store))}\n`presort backfill --resume` goes on with it")
+            click.echo(f"{_told(_known(store), config.zendesk.time_zone)}\n`presort backfill --resume` goes on with it")
         elif resume:
             _turn(store, "running")
-            _watch_or_leave(store)
+            _watch_or_leave(store, config.zendesk.time_zone)
         elif since and until:
             _begin(config, store, since, until, query, yes=yes)
 
@@ -69,7 +69,7 @@ def backfill(
 def _begin(config: Settings, store: Store, since: datetime, until: datetime, query: str | None, *, yes: bool) -> None:
     if since >= until:
         raise click.UsageError("--from must be before --to")
-    _refuse_second(store)
+    _refuse_second(store, config.zendesk.time_zone)
     zendesk = patient_client(config, store)
     own = PATIENCE.ask(zendesk.me)
     chosen = plan.Plan([], Counter())
@@ -91,15 +91,15 @@ def _begin(config: Settings, store: Store, since: datetime, until: datetime, que
     )
     before = backfills.current(store.redis)
     if before is not None and before.state == "stopped":
-        click.echo(f"in place of {_told(before)}")
+        click.echo(f"in place of {_told(before, config.zendesk.time_zone)}")
     if not yes:
         click.confirm("Begin?", abort=True)
     matching = f" that match {query!r}" if query else ""
     asked = f"tickets filed from {since:%Y-%m-%d} on and before {until:%Y-%m-%d} (UTC){matching}"
     with _between_steps(store):
-        _refuse_second(store)
+        _refuse_second(store, config.zendesk.time_zone)
         backfills.start(store.redis, asked, chosen.tickets, time.time())
-    _watch_or_leave(store)
+    _watch_or_leave(store, config.zendesk.time_zone)
 
 
 def _known(store: Store) -> backfills.Backfill:
@@ -109,10 +109,10 @@ def _known(store: Store) -> backfills.Backfill:
     return run
 
 
-def _refuse_second(store: Store) -> None:
+def _refuse_second(store: Store, zone: str) -> None:
     run = backfills.current(store.redis)
     if run is not None and run.state == "running":
-        raise click.ClickException(f"one is under way: {_told(run)}")
+        raise click.ClickException(f"one is under way: {_told(run, zone)}")
 
 
 def _turn(store: Store, state: backfills.State) -> None:
@@ -136,14 +136,14 @@ def _between_steps(store: Store) -> Iterator[None]:
         PATIENCE.sleep(0.1)
 
 
-def _watch_or_leave(store: Store) -> None:
+def _watch_or_leave(store: Store, zone: str) -> None:
     try:
-        _watch(store)
+        _watch(store, zone)
     except KeyboardInterrupt:
         click.echo("\nthe workers go on; `presort backfill --status` says how far, --cancel stops it", err=True)
 
 
-def _watch(store: Store) -> None:
+def _watch(store: Store, zone: str) -> None:
     """A bar with rate and time left, until it is done or somebody stops it."""
     run = _known(store)
     if not store.workers():
@@ -159,7 +159,7 @@ def _watch(store: Store) -> None:
             bar.update(done - bar.pos, (per_minute, run.left))
             PATIENCE.sleep(LOOK_S)
         bar.update(run.tickets - run.left - bar.pos)
-    click.echo(_told(run))
+    click.echo(_told(run, zone))
 
 
 def _pace(paced: tuple[float, int] | None) -> str | None:
@@ -170,10 +170,10 @@ def _pace(paced: tuple[float, int] | None) -> str | None:
     return f"{per_minute:,.0f} a minute, {math.ceil(left / per_minute):,} min left"
 
 
-def _told(run: backfills.Backfill) -> str:
+def _told(run: backfills.Backfill, zone: str) -> str:
     done = run.tickets - run.left
     results = "".join(f", {name.replace('_', ' ')} {count:,}" for name, count in sorted(run.results.items()))
     return (
         f"{run.asked}: {run.state}, {done:,} of {run.tickets:,} ({done / max(run.tickets, 1):.1%}) since "
-        f"{local_time(run.started_at)}{results}"
+        f"{local_time(run.started_at, zone)}{results}"
     )

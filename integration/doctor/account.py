@@ -10,7 +10,7 @@ from integration.settings import Classifier, Settings
 from integration.taxonomy import compare
 from integration.times import local_time
 from integration.zendesk.session import LEGACY_WARNING
-from integration.zendesk.setup import Account, Field, Invocation, Setup, Webhook
+from integration.zendesk.setup import Account, Field, Invocation, Trigger, Webhook
 from integration.zendesk.webhooks import FROM_TRIGGERS
 
 CLOCK_S = 30
@@ -104,13 +104,24 @@ def labels(
     return found
 
 
-def webhook(config: Settings, found: Setup) -> tuple[Finding, Webhook | None]:
+HIDDEN = Finding(
+    "warning",
+    "webhook",
+    "Zendesk shows webhooks, their secrets and deliveries to admins only (403), so they cannot be looked at: take the "
+    "OAuth client, or the token, of an admin",
+)
+"""Instead of all that is said of the webhook, when our user is no admin."""
+
+
+def webhook(
+    config: Settings, webhooks: Sequence[Webhook], triggers: Sequence[Trigger]
+) -> tuple[Finding, Webhook | None]:
     """Whether a webhook tells us of new tickets; and that webhook, None when there is none or none is known of."""
     endpoint = config.receiver.endpoint
     if endpoint is None:
         text = "public_url is not set under [receiver] in presort.toml: set it, so that the webhook can be looked for"
         return Finding("warning", "webhook", text), None
-    pointing = ours_first([one for one in found.webhooks if one.endpoint == endpoint])
+    pointing = ours_first([one for one in webhooks if one.endpoint == endpoint])
     if not pointing:
         return Finding("broken", "webhook", f"none points to {endpoint}: run `presort install`"), None
     ours = pointing[0]
@@ -119,7 +130,7 @@ def webhook(config: Settings, found: Setup) -> tuple[Finding, Webhook | None]:
         named = ", ".join(f"{name} must be {value}" for name, value in wrong.items())
         return Finding("broken", "webhook", f"{what}: {named}: run `presort install`"), ours
     if FROM_TRIGGERS in ours.subscriptions:
-        reasons = [wrong_trigger(one) for one in found.triggers if one.webhook_id == ours.id]
+        reasons = [wrong_trigger(one) for one in triggers if one.webhook_id == ours.id]
         if None not in reasons:
             text = f"the trigger that sends to {what}: {reasons[0] if reasons else 'there is none'}"
             return Finding("broken", "webhook", f"{text}: run `presort install`"), ours
@@ -139,7 +150,7 @@ def secret(signing_secret: str, known: Sequence[str]) -> Finding:
     return Finding("broken", "secret", f"PRESORT_WEBHOOK_SECRETS does not hold the webhook's: {cure}")
 
 
-def deliveries(invocations: Sequence[Invocation]) -> Finding:
+def deliveries(invocations: Sequence[Invocation], zone: str) -> Finding:
     """How the last deliveries went, as Zendesk saw them; what was lost so far is found again by reconciliation."""
     if not invocations:
         return Finding("ok", "deliveries", "Zendesk remembers none yet")
@@ -148,7 +159,7 @@ def deliveries(invocations: Sequence[Invocation]) -> Finding:
     if not failed:
         return Finding("ok", "deliveries", f"the last {len(invocations)} all arrived")
     last = failed[0]
-    when = f" at {local_time(last.at)}" if last.at else ""
+    when = f" at {local_time(last.at, zone)}" if last.at else ""
     answered = f"HTTP {last.code}" if last.code else "no answer"
     text = (
         f"{len(failed)} of the last {len(invocations)} failed, the latest{when} with {answered}: the receiver's log, "

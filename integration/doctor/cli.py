@@ -18,7 +18,7 @@ from integration.install.verify import post_test
 from integration.settings import Settings
 from integration.store import Store
 from integration.zendesk.admin import Admin
-from integration.zendesk.errors import ZendeskError
+from integration.zendesk.errors import Forbidden, ZendeskError
 
 COLOURS: dict[Level, str] = {"ok": "green", "warning": "yellow", "broken": "red"}
 
@@ -68,6 +68,7 @@ def _on_machine(config: Settings, store: Store) -> Iterator[Finding]:
     yield machine.writes(store, config, now)
     for classifier in config.classifiers:
         yield machine.model(store, classifier.name)
+    yield from machine.channels(store, config)
 
 
 def _in_account(config: Settings, store: Store) -> Iterator[Finding]:
@@ -75,18 +76,28 @@ def _in_account(config: Settings, store: Store) -> Iterator[Finding]:
     seen = admin.account(time.time())
     yield from account.credentials(seen, legacy=config.zendesk.email is not None)
     yield account.clock(seen.skew_s, config.receiver.max_age_s)
-    found = admin.setup()
+    fields = admin.fields()
     for classifier in config.classifiers:
-        yield from account.field(classifier, found.fields)
-        category, served = found.fields.get(classifier.field_id), store.model(classifier.name)
+        yield from account.field(classifier, fields)
+        category, served = fields.get(classifier.field_id), store.model(classifier.name)
         if served and category and not wrong_field(classifier, category):
             unwritten = taxonomy.gone(store.redis, classifier.name)
             yield from account.labels(classifier, category, served.labels, unwritten)
-    finding, webhook = account.webhook(config, found)
+    try:
+        finding, webhook = account.webhook(config, admin.webhooks(), admin.triggers())
+    except Forbidden:
+        yield account.HIDDEN
+        if config.receiver.endpoint and config.webhook_secrets:
+            yield _receiver(config.receiver.endpoint, config.webhook_secrets[0])
+        return
     yield finding
     if webhook:
         signing_secret = admin.signing_secret(webhook.id)
         yield account.secret(signing_secret, config.webhook_secrets)
-        yield account.deliveries(admin.invocations(webhook.id))
-        verdict = post_test(webhook.endpoint, signing_secret)
-        yield Finding("ok" if verdict.ok else "broken", "receiver", verdict.text)
+        yield account.deliveries(admin.invocations(webhook.id), config.zendesk.time_zone)
+        yield _receiver(webhook.endpoint, signing_secret)
+
+
+def _receiver(endpoint: str, signing_secret: str) -> Finding:
+    verdict = post_test(endpoint, signing_secret)
+    return Finding("ok" if verdict.ok else "broken", "receiver", verdict.text)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from integration import notices
 from integration.controls import Controls
 from integration.doctor.finding import Finding
-from integration.settings import Settings
+from integration.settings import Channel, Settings
 from integration.store import Store
+from integration.times import local_time
 
 LATE_S = 300
 """A ticket that waits longer for its outcome is late; usual are seconds."""
@@ -55,6 +57,29 @@ def writes(store: Store, config: Settings, now: float) -> Finding:
     if held := store.updates_held():
         return Finding("warning", "writes", f"Zendesk asked to wait, or does not answer: all wait {held:.0f} s more")
     return Finding("ok", "writes", "go out")
+
+
+def channels(store: Store, config: Settings) -> list[Finding]:
+    """Whether alerts can be told; the secrets are those of this process, workers may have others."""
+    if not config.channels:
+        text = "none: alerts are only shown, by `presort alerts list`; a [[channel]] in presort.toml tells people"
+        return [Finding("ok", "channels", text)]
+    troubles = notices.troubles(store.redis)
+    return [_channel(one, troubles.get(one.name), config) for one in config.channels]
+
+
+def _channel(channel: Channel, trouble: notices.Trouble | None, config: Settings) -> Finding:
+    about = f"channel {channel.name}"
+    if channel in config.channels_without_secret:
+        text = f"{channel.variable} is not set here; workers do not start without it: put it in their environment"
+        return Finding("warning", about, text)
+    if trouble is not None:
+        since = local_time(trouble.since, config.zendesk.time_zone)
+        text = f"takes nothing since {since}, tried {trouble.tries:,} times: {trouble.reason}"
+        return Finding("warning", about, text)
+    hears = f"{channel.least} alerts" + (" and worse" if channel.least == "warning" else "")
+    whose = f" of {', '.join(channel.classifiers)}" if channel.classifiers else ""
+    return Finding("ok", about, f"{channel.kind}, hears {hears}{whose}; `presort alerts test {channel.name}` tries it")
 
 
 def model(store: Store, classifier: str) -> Finding:

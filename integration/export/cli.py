@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from integration.console import DAY, KEPT_IN_REDIS, chosen, connected
+from integration.commands import DAY, KEPT_IN_REDIS, chosen, connected
 from integration.export.part import Part, PartError, opened
 from integration.export.reading import Patience, decide_labels, patient_client, read_tickets
 from integration.export.rules import CLOSED, SOLVED, Wanted

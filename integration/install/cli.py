@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from integration import settings
-from integration.console import KEPT_IN_REDIS, connected
+from integration.commands import KEPT_IN_REDIS, connected
 from integration.install.apply import Made, apply, remove
 from integration.install.ids import lines_to_paste, write_ids
 from integration.install.plan import FieldStep, Plan, Step, WebhookStep, plan, removal

@@ -11,7 +11,7 @@ from typing import Any, Literal, TextIO
 import click
 import msgspec
 
-from integration.console import Utc, connected
+from integration.commands import Utc, connected
 from integration.stream import Ended, begins, read
 
 TIME = Utc(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])

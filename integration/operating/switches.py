@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import click
 
-from integration.console import connected
+from integration import recounts
+from integration.commands import connected
 from integration.controls import Controls
 from integration.settings import Classifier, Settings
 from integration.store import Store
@@ -42,11 +43,11 @@ def pause(*, reason: str, by: str) -> None:
 
     Example: presort pause --reason "wrong categories since noon"
     """
-    with connected() as (_, store):
+    with connected() as (config, store):
         controls = Controls(store.redis)
         before = controls.switch()
         if before is not None and before.paused:
-            click.echo(f"paused already, by {before.by}, since {local_time(before.at)}")
+            click.echo(f"paused already, by {before.by}, since {local_time(before.at, config.zendesk.time_zone)}")
             return
         controls.throw(paused=True, by=by, reason=reason)
     click.echo("paused: nothing is written until `presort resume`")
@@ -62,7 +63,9 @@ def resume(*, by: str) -> None:
     with connected() as (config, store):
         before = Controls(store.redis).throw(paused=False, by=by)
         waiting = store.depths()["deferred"]
-    since = f", after a pause since {local_time(before.at)}" if before is not None and before.paused else ""
+    since = ""
+    if before is not None and before.paused:
+        since = f", after a pause since {local_time(before.at, config.zendesk.time_zone)}"
     click.echo(f"writes go on{since}; {waiting:,} messages wait")
     if config.zendesk.paused:
         click.echo("presort.toml still says `paused = true`: take it out and start the workers again", err=True)
@@ -79,7 +82,7 @@ def restore(*, classifier: str | None, category: str | None, by: str) -> None:
     """
     if classifier and not category:
         raise click.UsageError("name the category too; without arguments all demoted ones are shown")
-    with connected() as (_, store):
+    with connected() as (config, store):
         controls = Controls(store.redis)
         if classifier and category:
             if not controls.restore(classifier, category, by=by):
@@ -88,7 +91,7 @@ def restore(*, classifier: str | None, category: str | None, by: str) -> None:
             return
         demotions = controls.demotions()
     for (name, one), demotion in sorted(demotions.items()):
-        click.echo(f"{name} {one}  since {local_time(demotion.at)}  {demotion.reason}")
+        click.echo(f"{name} {one}  since {local_time(demotion.at, config.zendesk.time_zone)}  {demotion.reason}")
     click.echo(f"{len(demotions)} demoted")
 
 
@@ -99,13 +102,17 @@ def status() -> None:
     Example: presort status
     """
     with connected() as (config, store):
-        controls = Controls(store.redis)
+        controls, past, zone = Controls(store.redis), recounts.current(store.redis), config.zendesk.time_zone
         lines = [
             ("writes", _writes(config, controls)),
             ("workers", str(len(store.workers()))),
             ("waiting", ", ".join(f"{place} {count:,}" for place, count in store.depths().items())),
-            *((one.name, line) for one in config.classifiers for line in _modes(one, store, controls)),
-            *(("change", f"{local_time(one.at)}  {one.by} {one.what}") for one in controls.changes(SHOWN_CHANGES)),
+            *((("past hours", past.describe(time.time(), zone)),) if past else ()),
+            *((one.name, line) for one in config.classifiers for line in _modes(one, store, controls, zone)),
+            *(
+                ("change", f"{local_time(one.at, zone)}  {one.by} {one.what}")
+                for one in controls.changes(SHOWN_CHANGES)
+            ),
         ]
     width = max(len(name) for name, _ in lines)
     click.echo("\n".join(f"{name:{width}}  {line}" for name, line in lines))
@@ -116,7 +123,8 @@ def _writes(config: Settings, controls: Controls) -> str:
     if limits.paused:
         return "paused in presort.toml"
     if switch is not None and switch.paused:
-        return f"paused by {switch.by} since {local_time(switch.at)}{f': {switch.reason}' if switch.reason else ''}"
+        why = f": {switch.reason}" if switch.reason else ""
+        return f"paused by {switch.by} since {local_time(switch.at, limits.time_zone)}{why}"
     cap = limits.writes_per_day
     if cap is None:
         return "on"
@@ -125,14 +133,14 @@ def _writes(config: Settings, controls: Controls) -> str:
     return f"{full}, {written:,} of {cap:,} tickets today ({written / cap:.1%})"
 
 
-def _modes(classifier: Classifier, store: Store, controls: Controls) -> Iterator[str]:
+def _modes(classifier: Classifier, store: Store, controls: Controls, zone: str) -> Iterator[str]:
     """The mode and what differs from it; then what presort.toml names and the model does not know."""
     yield classifier.mode
     yield from (f"category {name}: {mode}" for name, mode in classifier.categories.items())
     yield from (f"brand {brand}: {mode}" for brand, mode in classifier.brands.items())
     for (name, category), demotion in controls.demotions().items():
         if name == classifier.name:
-            yield f"category {category}: demoted to suggest since {local_time(demotion.at)}: {demotion.reason}"
+            yield f"category {category}: demoted to suggest since {local_time(demotion.at, zone)}: {demotion.reason}"
     model = store.model(classifier.name)
     if model is not None and (unknown := sorted(set(classifier.categories) - set(model.labels))):
         yield f"presort.toml names categories that {model.name}@{model.version} does not know: {', '.join(unknown)}"

@@ -6,13 +6,14 @@ import logging
 import time
 from datetime import UTC, datetime
 
+import msgspec
 from celery import Celery
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from integration import messages, settings
+from integration import messages, settings, tracing
 from integration.publisher import create_celery, publish
 from integration.receiver import health, metrics
 from integration.receiver.payloads import Ignored, PayloadError, parse
@@ -59,6 +60,8 @@ def create_app(config: settings.Settings | None = None) -> Flask:
             "PRESORT_WEBHOOK_SECRETS holds Zendesk's public test secret, with which anyone can sign: "
             "use the webhook's own signing secret"
         )
+    if config.traced:
+        tracing.configure("presort-receiver")
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.extensions["presort"] = Receiver(config)
@@ -116,14 +119,18 @@ def _take(receiver: Receiver) -> tuple[str, str]:
         delivery_id, ticket = parse(body, received_at=now.timestamp())
     except Ignored as reason:
         return "ignored", str(reason)
+    about = {"ticket": ticket.ticket_id, "delivery": delivery_id}
     if receiver.store.delivered(delivery_id):
+        log.info("duplicate", extra=about)
         return "duplicate", "this delivery is in the queue already"
-    publish(receiver.celery, messages.CLASSIFY, ticket)
+    with tracing.root("webhook", ticket=ticket.ticket_id) as trace:
+        publish(receiver.celery, messages.CLASSIFY, msgspec.structs.replace(ticket, trace=trace))
+    log.info("queued", extra=about)
     try:
         # After publishing, never before: a mark without a message would lose the ticket.
         receiver.store.mark_delivered(delivery_id, ticket.ticket_id, ticket.received_at, receiver.classifiers)
     except RedisError as error:  # published but not marked: a repetition costs work, not correctness
-        log.warning("delivery not marked: %s", type(error).__name__)
+        log.warning("delivery not marked: %s", type(error).__name__, extra=about)
     return "accepted", "queued"
 
 

@@ -8,12 +8,13 @@ import tempfile
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from integration import settings
+from integration import logs, settings
 
 # Before anything imports prometheus_client: counters of several processes meet in files here.
 os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="presort-metrics-"))
 
-_receiver = settings.load().receiver
+_settings = settings.load()
+_receiver = _settings.receiver
 
 wsgi_app = "integration.receiver:create_app()"
 bind = f"{_receiver.host}:{_receiver.port}"
@@ -25,7 +26,8 @@ timeout = 30
 graceful_timeout = 10
 keepalive = 75
 control_socket_disable = True  # nothing uses it, and the image's file system is read-only
-accesslog = None  # Prometheus counts; a line per webhook is noise
+accesslog = None  # the receiver's own line says more of a webhook
+logconfig_dict = logs.document(_settings.log)
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:

@@ -41,6 +41,7 @@ class _Detail(msgspec.Struct):
     actor_id: str | int | None = None
     requester_id: str | int | None = None
     brand_id: str | int | None = None
+    tags: list[str] | str | None = None
     via: _Via | None = None
 
 
@@ -124,6 +125,7 @@ def _from_event(document: dict[str, Any], received_at: float) -> tuple[str, NewT
         actor_id=_number(detail.actor_id, "detail.actor_id") if detail.actor_id else None,
         requester_id=_number(detail.requester_id, "detail.requester_id") if detail.requester_id else None,
         brand_id=_number(detail.brand_id, "detail.brand_id") if detail.brand_id else None,
+        tags=tuple(detail.tags.split() if isinstance(detail.tags, str) else detail.tags or ()),
     )
 
 

@@ -10,12 +10,26 @@ from collections.abc import Callable, Iterator
 from integration.simulator.config import SimulatorConfig
 from integration.simulator.errors import not_found
 from integration.simulator.limits import Window
-from integration.simulator.records import Field, Job, Option, Outcome, Ticket, Token, Trigger, User, Webhook
+from integration.simulator.records import (
+    Field,
+    Group,
+    Idempotent,
+    Job,
+    Option,
+    Outcome,
+    Ticket,
+    Token,
+    Trigger,
+    User,
+    Webhook,
+)
 
 BRAND_ID = 360000000001
 INTEGRATION = User(360000000011, "Presort", "presort@example.com", "admin")
 AGENT = User(360000000012, "Avery Agent", "agent@example.com", "agent")
 CUSTOMER = User(360000000013, "Casey Customer", "customer@example.com", "end-user")
+ADMINS = Group(360000000021, "Admins", frozenset({INTEGRATION.id}))
+SUPPORT = Group(360000000022, "Support", frozenset({AGENT.id}))
 
 EVENT_KIND = "zen:event-type:ticket.created"
 TRIGGER_KIND = "conditional_ticket_events"
@@ -37,8 +51,10 @@ class Account:
         """Ids of everything but tickets; they only have to differ."""
         self.ticket_numbers = itertools.count(1)
         self.users = {user.id: user for user in (INTEGRATION, AGENT, CUSTOMER)}
+        self.groups = {group.id: group for group in (ADMINS, SUPPORT)}
         self.fields: dict[int, Field] = {}
         self.tickets: dict[int, Ticket] = {}
+        self.idempotent: dict[str, Idempotent] = {}
         self.webhooks: dict[str, Webhook] = {}
         self.triggers: dict[int, Trigger] = {}
         self.jobs: dict[str, Job] = {}

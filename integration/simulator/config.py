@@ -37,6 +37,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         searches_per_minute: requests for the search export.
         update_many_counts_tickets: whether ``update_many`` takes one of ``updates_per_minute`` for each ticket
             rather than one in all; Zendesk does not say.
+        assign_on_solve: whether who solves a ticket without an assignee becomes it; where not, Zendesk refuses.
         job_time_s: from ``queued`` to ``completed``; half of it passes before ``working``.
         max_jobs: unfinished jobs; one more is answered ``TooManyJobs``.
         export_lag_s: changes younger than this are left out of the incremental export.
@@ -77,6 +78,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     exports_per_minute: Count = 10
     searches_per_minute: Count = 100
     update_many_counts_tickets: bool = False
+    assign_on_solve: bool = True
     job_time_s: Seconds = 1.0
     max_jobs: Count = 30
     export_lag_s: Seconds = 60.0

@@ -32,6 +32,15 @@ class User:
 
 
 @dataclass(slots=True)
+class Group:
+    """Agents that tickets are assigned to; ``members`` are users' ids."""
+
+    id: int
+    name: str
+    members: frozenset[int]
+
+
+@dataclass(slots=True)
 class Option:
     """One choice of a drop-down or a multi-select; ``value`` is also the tag that the ticket carries."""
 
@@ -121,6 +130,8 @@ class Ticket:
     priority: str | None = None
     kind: str | None = None
     assignee_id: int | None = None
+    group_id: int | None = None
+    external_id: str | None = None
     deleted: bool = False
     fields: dict[int, Value] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
@@ -183,6 +194,15 @@ class Job:
     status: Literal["queued", "working", "completed"] = "queued"
     progress: int = 0
     results: list[Json] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Idempotent:
+    """What a request with an ``Idempotency-Key`` asked for, and which ticket it made."""
+
+    asked: Json
+    ticket_id: int
+    expires_at: float
 
 
 @dataclass(slots=True)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from integration.simulator.account import BRAND_ID, CUSTOMER, INTEGRATION, Account
+from integration.simulator.account import BRAND_ID, INTEGRATION, Account
 from integration.simulator.errors import conflict, invalid
 from integration.simulator.records import CHOICE_KINDS, TEXT_KINDS, Audit, Comment, Field, Json, Ticket, Value
 from integration.simulator.wire import seconds
 
-PLAIN = {name: name for name in ("subject", "status", "priority", "assignee_id", "brand_id")} | {"type": "kind"}
+PLAIN = {name: name for name in ("subject", "status", "priority", "assignee_id", "group_id", "external_id", "brand_id")}
+PLAIN["type"] = "kind"
 """Attributes that an update may set, by their names in JSON, and the record's names for them."""
 ALLOWED = {
     "status": {"new", "open", "pending", "hold", "solved", "closed"},
@@ -27,14 +28,22 @@ class Dropped(Exception):  # noqa: N818 - Zendesk does not treat it as an error
     """A value that Zendesk ignores without saying so."""
 
 
-def create_ticket(account: Account, attributes: Json, *, actor_id: int, channel: str) -> Ticket:
+def create_ticket(account: Account, attributes: Json, *, actor_id: int, channel: str, imported: bool = False) -> Ticket:
     """A new ticket from the attributes of ``POST /tickets``; its first audit holds everything it starts with.
+
+    Args:
+        account: where it is filed.
+        attributes: of the ticket.
+        actor_id: who files it.
+        channel: ``via.channel``.
+        imported: whether a ``created_at`` among the attributes is kept.
 
     Raises:
         ApiError: 422 when there is no text, or a value is wrong.
     """
     comment = attributes.get("comment")
-    body = comment.get("body") if isinstance(comment, dict) else attributes.get("description")
+    first = comment if isinstance(comment, dict) else {"body": attributes.get("description")}
+    body = first.get("body")
     if not body or not isinstance(body, str):
         raise invalid("base", "Description: cannot be blank")
     now = account.now()
@@ -43,13 +52,13 @@ def create_ticket(account: Account, attributes: Json, *, actor_id: int, channel:
         subject="",
         description=body[:MAX_BODY],
         channel=channel,
-        requester_id=attributes.get("requester_id") or CUSTOMER.id,
+        requester_id=attributes.get("requester_id") or actor_id,
         submitter_id=actor_id,
         brand_id=attributes.get("brand_id") or BRAND_ID,
-        created_at=now,
+        created_at=_imported_time(attributes, now) if imported else now,
         updated_at=now,
     )
-    events = _apply(account, ticket, {"subject": "", **attributes, "comment": {"body": body}}, actor_id)
+    events = _apply(account, ticket, {"subject": "", **attributes, "comment": {**first, "body": body}}, actor_id)
     events += [
         {"id": next(account.numbers), "type": "Create", "field_name": name, "value": value}
         for name, value in _snapshot(account, ticket).items()
@@ -59,6 +68,13 @@ def create_ticket(account: Account, attributes: Json, *, actor_id: int, channel:
     account.tickets[ticket.id] = ticket
     account.counts["created"] += 1
     return ticket
+
+
+def _imported_time(attributes: Json, now: float) -> float:
+    try:
+        return seconds(str(attributes["created_at"])) if attributes.get("created_at") else now
+    except ValueError:
+        raise invalid("created_at", "Created at: is not a time") from None
 
 
 def update_ticket(account: Account, ticket: Ticket, attributes: Json, *, actor_id: int, channel: str = "api") -> Audit:
@@ -146,6 +162,7 @@ def accepted(field: Field, value: object) -> Value:
 def _apply(account: Account, ticket: Ticket, attributes: Json, actor_id: int) -> list[Json]:
     """Check everything, then change the ticket; the comment's event, if there is one."""
     changes = _plain_changes(attributes)
+    _check_assignment(account, ticket, changes, actor_id)
     fields = _field_changes(account, attributes.get("custom_fields") or attributes.get("fields") or [])
     for name, value in changes.items():
         setattr(ticket, name, value)
@@ -213,6 +230,24 @@ def _plain_changes(attributes: Json) -> Json:
         tags = attributes["tags"]
         changes["tags"] = list(dict.fromkeys(tags.split() if isinstance(tags, str) else map(str, tags or [])))
     return changes
+
+
+def _check_assignment(account: Account, ticket: Ticket, changes: Json, actor_id: int) -> None:
+    """Who solves what has no assignee becomes it, within ``changes``; no group has an assignee from outside.
+
+    Raises:
+        ApiError: 422: an unknown group, an assignee who is not in the group, or solved without an assignee.
+    """
+    group_id = changes.get("group_id", ticket.group_id)
+    if group_id is not None and group_id not in account.groups:
+        raise invalid("group", "Group: is invalid")
+    if changes.get("status") == "solved" and changes.get("assignee_id", ticket.assignee_id) is None:
+        if not account.config.assign_on_solve:
+            raise invalid("base", "Assignee: is required when solving a ticket")
+        changes["assignee_id"] = actor_id
+    assignee_id = changes.get("assignee_id", ticket.assignee_id)
+    if group_id is not None and assignee_id is not None and assignee_id not in account.groups[group_id].members:
+        raise invalid("assignee", "Assignee: is not a member of the group")
 
 
 def _field_changes(account: Account, values: object) -> list[tuple[Field, Value]]:

@@ -45,7 +45,7 @@ def ticket_json(account: Account, ticket: Ticket, host: str) -> Json:
     return {
         "id": ticket.id,
         "url": f"{host}/api/v2/tickets/{ticket.id}.json",
-        "external_id": None,
+        "external_id": ticket.external_id,
         "via": {"channel": ticket.channel, "source": {"from": {}, "to": {}, "rel": None}},
         "created_at": iso(ticket.created_at),
         "updated_at": iso(ticket.updated_at),
@@ -59,6 +59,7 @@ def ticket_json(account: Account, ticket: Ticket, host: str) -> Json:
         "requester_id": ticket.requester_id,
         "submitter_id": ticket.submitter_id,
         "assignee_id": ticket.assignee_id,
+        "group_id": ticket.group_id,
         "brand_id": ticket.brand_id,
         "tags": ticket.tags,
         "custom_fields": values,

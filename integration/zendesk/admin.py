@@ -48,9 +48,9 @@ class Admin:
 
     def setup(self) -> Setup:
         """What the account has now."""
-        return Setup(fields=self._fields(), webhooks=self._webhooks(), triggers=self._triggers())
+        return Setup(fields=self.fields(), webhooks=self.webhooks(), triggers=self.triggers())
 
-    def _fields(self) -> dict[int, Field]:
+    def fields(self) -> dict[int, Field]:
         """All ticket fields by id, the system's own too."""
         with translated():
             return {int(one.id): _field(one) for one in self._zenpy.ticket_fields(cursor_pagination=PAGE)}
@@ -66,8 +66,12 @@ class Admin:
         with translated():
             self._zenpy.ticket_fields.delete(ZenpyField(id=field_id))
 
-    def _webhooks(self) -> list[Webhook]:
-        """All webhooks."""
+    def webhooks(self) -> list[Webhook]:
+        """All webhooks.
+
+        Raises:
+            Forbidden: our user is no admin.
+        """
         with translated():
             return [_webhook(one) for one in self._zenpy.webhooks.list(page_size=PAGE)]
 
@@ -111,7 +115,7 @@ class Admin:
         with translated():
             return [_invocation(one) for one in islice(self._zenpy.webhooks.invocations(webhook_id), PAGE)]
 
-    def _triggers(self) -> list[Trigger]:
+    def triggers(self) -> list[Trigger]:
         """The triggers that send to a webhook."""
         with translated():
             return [one for raw in self._zenpy.triggers(cursor_pagination=PAGE) if (one := _trigger(raw))]

@@ -37,6 +37,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
         fields: custom field id to value; an empty field is None.
         created_at, updated_at: Unix seconds, to a second; None when Zendesk does not say.
         brand_id: None when Zendesk does not say.
+        tags: the options of choice fields among them.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     submitter_id: int | None
     requester_id: int | None = None
     brand_id: int | None = None
+    tags: tuple[str, ...] = ()
     fields: dict[int, Any]
 
 
@@ -291,9 +293,7 @@ class Zendesk:
 
     def ticket_url(self, ticket_id: int) -> str:
         """Where an agent opens the ticket."""
-        if self._config.url:
-            return f"{self._config.url}/tickets/{ticket_id}"
-        return f"https://{self._config.subdomain}.zendesk.com/agent/tickets/{ticket_id}"
+        return self._config.ticket_url(ticket_id)
 
 
 def _payload(update: Update) -> ZenpyTicket:
@@ -320,6 +320,7 @@ def _ticket(raw: Any) -> Ticket:  # noqa: ANN401 - zenpy's objects have no types
         submitter_id=raw.submitter_id,
         requester_id=raw.requester_id,
         brand_id=raw.brand_id,
+        tags=tuple(map(str, raw.tags or ())),
         fields={int(member(field, "id")): member(field, "value") for field in raw.custom_fields or []},
     )
 

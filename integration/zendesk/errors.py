@@ -35,6 +35,14 @@ class PermanentError(ZendeskError):
     """The same call will fail again: a refused value, missing rights, a ticket that is gone."""
 
 
+class Forbidden(PermanentError):  # noqa: N818 - the state, as HTTP 403 names it
+    """HTTP 403: our user, or the token's scope, may not do that."""
+
+
+class Refused(PermanentError):  # noqa: N818 - the state, like the others
+    """HTTP 400 or 422: what was asked makes no sense to Zendesk, such as a cursor it does not know any more."""
+
+
 class NotFound(PermanentError):  # noqa: N818 - the state, as HTTP 404 names it
     """HTTP 404: the ticket, field or job does not exist, or was deleted."""
 

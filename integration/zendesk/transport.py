@@ -15,10 +15,12 @@ from integration import settings
 from integration.store import Store
 from integration.zendesk.errors import (
     Conflict,
+    Forbidden,
     NoAccess,
     NotFound,
     PermanentError,
     RateLimited,
+    Refused,
     TemporaryError,
     UnreadableError,
     ZendeskError,
@@ -88,14 +90,15 @@ def _from_status(response: requests.Response) -> ZendeskError:
         401: NoAccess(
             "Zendesk refused our credentials (401): is the OAuth client, or the API token, enabled?", ACCESS_S
         ),
-        403: PermanentError(
+        403: Forbidden(
             "Zendesk forbids it (403): Presort's user needs the right to edit tickets, and to install Presort or to "
             "export tickets the role of an admin; scope read write"
         ),
         404: NotFound(f"Zendesk has no such thing: {code}"),
         409: Conflict(f"the ticket changed meanwhile: {code}"),
     }
-    return known.get(status) or PermanentError(f"Zendesk refused the request: {status} {code}")
+    kind = Refused if status in (400, 422) else PermanentError
+    return known.get(status) or kind(f"Zendesk refused the request: {status} {code}")
 
 
 def _error_code(response: requests.Response) -> str:

@@ -138,6 +138,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{path} is not a bundle manifest: {error}") from error
     if not manifest.labels:
         raise BundleError(f"{path} names no labels")
+    values = [label.value for label in manifest.labels]
+    if unfit := sorted({one for one in values if not one or "*" in one or values.count(one) > 1}):
+        raise BundleError(f"{path}: {unfit} cannot be labels, or are there twice: a tag is not empty and has no star")
     for name in (TOKENIZER, GOLDEN):
         if name not in manifest.files:
             raise BundleError(f"{path} does not list {name}, and only listed files are verified: export again")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
+import msgspec
 import pytest
 from click.testing import Result
 
-from integration import messages, taxonomy
+from integration import messages, notices, settings, taxonomy
 from integration.controls import Controls
 from integration.doctor import account, machine
 from integration.install.checks import wrong_webhook
 from integration.records import Model
-from integration.simulator.account import AGENT
+from integration.settings import Channel
+from integration.simulator.account import AGENT, INTEGRATION
 from integration.simulator.records import Invocation, Option
 from integration.store import Store
 from integration.zendesk.setup import Account, Webhook
@@ -116,6 +119,18 @@ def test_a_token_without_write_and_a_legacy_token(well: Desk, store: Store, monk
     assert legacy.startswith("warning a legacy API token opens the account: Zendesk stops all of them on 2027-04-30")
 
 
+def test_without_an_admins_rights_the_webhook_is_hidden_and_the_rest_is_looked_at(well: Desk) -> None:
+    well.account.users[INTEGRATION.id] = replace(INTEGRATION, role="agent")
+    result = well.type("doctor")
+    assert result.exit_code == 0, result.output
+    assert lines(result, "zendesk") == []
+    assert lines(result, "webhook")[0].startswith(
+        "warning Zendesk shows webhooks, their secrets and deliveries to admins"
+    )
+    assert lines(result, "labels category") == ["ok all 3 are options of 'Category'"]
+    assert lines(result, "receiver") == [f"ok a signed test to {well.endpoint} was taken"]
+
+
 def test_a_label_whose_option_is_gone_and_an_option_that_is_new(well: Desk, store: Store) -> None:
     serve(store, {"delivery": "Orders::Delivery", "refund": "Orders::Refund", "spam": "Spam"})
     taxonomy.count_gone(store.redis, "category", {"spam": 1_200})
@@ -207,7 +222,7 @@ def test_a_webhook_of_other_events_is_to_learn_ours() -> None:
 
 
 def test_no_answer_at_all_is_said_so() -> None:
-    found = account.deliveries([Seen(status="failed", code=0, at=None)])
+    found = account.deliveries([Seen(status="failed", code=0, at=None)], "UTC")
     assert found.text.startswith("1 of the last 1 failed, the latest with no answer")
 
 
@@ -244,3 +259,32 @@ def test_a_refused_model_and_a_redis_that_forgets(well: Desk, store: Store) -> N
     store.redis.config_set("maxmemory-policy", "noeviction")
     assert "workers refused 2: their log says why" in lines(result, "model category")[0]
     assert "forgets messages when it is full: set maxmemory-policy noeviction" in lines(result, "redis")[0]
+
+
+@pytest.mark.usefixtures("desk")
+def test_channels_with_what_they_lack_and_since_when_they_fail(store: Store) -> None:
+    pager = Channel(name="pager", kind="pagerduty", least="critical")
+    team = Channel(name="team", kind="webhook", url="http://127.0.0.1:9", classifiers=("category",))
+    mail = Channel(name="mail", kind="apprise")
+    config = msgspec.structs.replace(
+        settings.load(), channels=(pager, team, mail), channel_secrets={"team": "s", "mail": "json://x"}
+    )
+    trouble = notices.Trouble(since=1_764_000_000, tries=3, again_at=0, reason="it answered 503")
+    notices.note_trouble(store.redis, "mail", trouble)
+    assert machine.channels(store, config) == [
+        (
+            "warning",
+            "channel pager",
+            "PRESORT_CHANNEL_PAGER is not set here; workers do not start without it: put it in their environment",
+        ),
+        (
+            "ok",
+            "channel team",
+            "webhook, hears warning alerts and worse of category; `presort alerts test team` tries it",
+        ),
+        (
+            "warning",
+            "channel mail",
+            "takes nothing since 2025-11-24 16:00:00 UTC, tried 3 times: it answered 503",
+        ),
+    ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ SETTINGS = """
 [zendesk]
 subdomain = "acme"
 client_id = "presort"
+time_zone = "Europe/Berlin"
 [[classifier]]
 field_id = 1
 bundle = "m"
@@ -25,18 +25,14 @@ Typed = Callable[..., Result]
 
 
 @pytest.fixture
-def settings_file(tmp_path: Path, store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def settings_file(tmp_path: Path, store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert store.redis.ping()
     path = tmp_path / "presort.toml"
     path.write_text(SETTINGS, encoding="utf-8")
     monkeypatch.setenv("PRESORT_CONFIG", str(path))
     monkeypatch.setenv("PRESORT_REDIS_URL", redis_url)
     monkeypatch.setenv("PRESORT_ZENDESK_CLIENT_SECRET", "c")
-    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")  # Berlin, also where no zone files are
-    time.tzset()
-    yield path
-    monkeypatch.undo()
-    time.tzset()
+    return path
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from integration import messages
 from integration.messages import NewTicket, Writes
-from integration.operating.parked import message_of, tickets_of
+from integration.parking import message_of, tickets_of
 from integration.records import Parked
 from integration.store import Store
 from tests.operating.conftest import Typed
@@ -108,7 +108,7 @@ def test_one_retry_at_a_time(store: Store, presort: Typed) -> None:
     with store.lock("parked", 10):
         result = presort("parked", "retry", "--all")
     assert result.exit_code == 1
-    assert "another `presort parked` is at it" in result.output
+    assert "somebody else sends or drops parked messages" in result.output
     assert queued(store, messages.TICKETS_QUEUE) == []
 
 

@@ -76,8 +76,15 @@ def test_an_event_is_queued_with_its_text(client: FlaskClient, store: Store) -> 
     assert ticket.channel == "web_service"
     assert ticket.brand_id == 4771188060826
     assert ticket.requester_id == 8447388090494
+    assert ticket.tags == ("web",)
     assert ticket.created_at == datetime(2026, 3, 2, 9, 14, 31, tzinfo=UTC).timestamp()
     assert store.funnel() == {"received": 1}
+
+
+@pytest.mark.parametrize(("tags", "read"), [(None, ()), ([], ()), ("imported vip", ("imported", "vip"))])
+def test_tags_come_in_several_forms(client: FlaskClient, store: Store, tags: object, read: tuple[str, ...]) -> None:
+    assert deliver(client, event(tags=tags)).status_code == 200
+    assert [one.tags for one in queued(store)] == [read]
 
 
 def test_a_trigger_is_queued_without_text(client: FlaskClient, store: Store) -> None:

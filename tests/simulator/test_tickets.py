@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from zenpy import Zenpy
 from zenpy.lib.api_objects import Comment, CustomField, Ticket
 from zenpy.lib.exception import APIException, RecordNotFoundException
 
-from tests.simulator.support import Running
+from tests.simulator.support import Receiver, Running, eventually
 
 
 def field_values(ticket: Any) -> dict[int, Any]:
@@ -173,3 +174,25 @@ def test_urls_lead_back_the_way_the_caller_came(zenpy: Zenpy, simulator: Running
     ticket_id = simulator.create()
     assert f"https://acme.zendesk.com/api/v2/tickets/{ticket_id}.json" == zenpy.tickets(id=ticket_id).url
     assert simulator.api("GET", f"/tickets/{ticket_id}").json()["ticket"]["url"].startswith(simulator.url)
+
+
+def test_an_imported_ticket_keeps_its_time_and_nobody_is_told(simulator: Running, receiver: Receiver) -> None:
+    hook = {"name": "n", "endpoint": receiver.url, "subscriptions": ["zen:event-type:ticket.created"]}
+    simulator.api("POST", "/webhooks", {"webhook": hook})
+    old = {"subject": "s", "comment": {"body": "b"}, "created_at": "2020-01-02T03:04:05Z", "tags": ["imported"]}
+    answer = simulator.api("POST", "/imports/tickets", {"ticket": old})
+    assert answer.status_code == 201, answer.text
+    ticket = answer.json()["ticket"]
+    assert (ticket["created_at"], ticket["tags"]) == ("2020-01-02T03:04:05Z", ["imported"])
+    assert ticket["updated_at"] > "2025"
+    simulator.create()
+    eventually(lambda: receiver.received)
+    assert [json.loads(one.body)["detail"]["id"] for one in receiver.received] == [str(ticket["id"] + 1)]
+    wrong = simulator.api("POST", "/imports/tickets", {"ticket": old | {"created_at": "yesterday"}})
+    assert wrong.status_code == 422
+
+
+def test_what_is_marked_as_spam_is_deleted(simulator: Running) -> None:
+    ticket_id = simulator.create()
+    assert simulator.api("PUT", f"/tickets/{ticket_id}/mark_as_spam").status_code == 204
+    assert simulator.api("GET", f"/tickets/{ticket_id}").status_code == 404

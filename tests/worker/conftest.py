@@ -8,9 +8,10 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -199,21 +200,43 @@ class Desk:
         return fields
 
 
+class Asked(NamedTuple):
+    """A request as it came."""
+
+    path: str
+    headers: Message
+    body: bytes
+
+
 class Sink:
-    """A real HTTP server for Apprise's JSON notifications; answers what it is told."""
+    """A real HTTP server for what channels send; answers what it is told.
+
+    Attributes:
+        heard: the documents of what it took.
+        asked: every request, refused or not.
+        status, headers: of its answers; status 0 closes the connection without one, as a server that dies.
+        url: Apprise's, of JSON notifications.
+        http_url: for everything else.
+    """
 
     def __init__(self) -> None:
-        self.heard: list[dict[str, Any]] = []
-        self.status = 200
+        self.heard: list[Any] = []
+        self.asked: list[Asked] = []
+        self.status, self.headers = 200, dict[str, str]()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 """Keep it."""
-                document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.asked.append(Asked(self.path, self.headers, body))
+                if not outer.status:
+                    return
                 if outer.status < 300:
-                    outer.heard.append(document)
+                    outer.heard.append(json.loads(body))
                 self.send_response(outer.status)
+                for name, value in outer.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
@@ -222,6 +245,12 @@ class Sink:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.url = f"json://127.0.0.1:{self.server.server_port}/"
+        self.http_url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def channels(self, config: Settings) -> Settings:
+        """The settings with this as their one channel, ``alerts``."""
+        channel = settings.Channel(name="alerts", kind="apprise")
+        return msgspec.structs.replace(config, channels=(channel,), channel_secrets={"alerts": self.url})
 
 
 @pytest.fixture

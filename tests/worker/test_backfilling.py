@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from integration import backfills, messages, outcomes
+from integration import backfills, counting, messages, outcomes
 from integration.publisher import publish
 from integration.settings import Classifier
 from integration.simulator.account import AGENT, CUSTOMER
@@ -63,8 +63,8 @@ def test_they_are_no_news(desk: Desk) -> None:
     start(desk, old(desk, 2))
     finish(desk)
     assert counted(desk) == {}
-    assert desk.parts.store.counting_since("category") is None
-    assert desk.parts.store.samples("category", SURE[2], 5) == []
+    assert counting.began(desk.parts.store.redis, "category") is None
+    assert counting.newest(desk.parts.store.redis, "category", SURE[2], limit=5) == []
     assert desk.parts.store.funnel() == {}
     assert desk.parts.store.funnel(backfill=True)["filled"] == 2
 

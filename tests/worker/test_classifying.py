@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from integration import messages
+from integration import counting, messages
 from integration.messages import NewTicket
 from integration.publisher import publish
 from tests.worker.conftest import SURE, Desk, queued
@@ -19,7 +19,7 @@ from worker import deferred
 def counted(desk: Desk) -> dict[str, int]:
     """Tickets counted for the detector, by category, over the last minutes."""
     now = int(time.time() // 60)
-    rows = [tick.categories for tick in desk.parts.store.counts("category", now - 5, now + 1)]
+    rows = [tick.categories for tick in counting.ticks(desk.parts.store.redis, "category", now - 5, now + 1)]
     return {key: sum(row.get(key, 0) for row in rows) for row in rows for key in row}
 
 
@@ -31,7 +31,7 @@ def test_a_ticket_worked_on_twice_counts_and_writes_once(desk: Desk) -> None:
     desk.classify(ticket)
     assert desk.parts.store.depths()["writes"] == 0
     assert counted(desk) == {SURE[2]: 1}
-    assert desk.parts.store.funnel() == {"decided": 1, "eligible": 1, "predicted": 1, "filled": 1}
+    assert desk.parts.store.funnel() == {"decided": 1, "eligible": 1, "predicted": 1, "sure": 1, "filled": 1}
     assert desk.zendesk.get("/simulator/summary")["updates"] == 1
 
 

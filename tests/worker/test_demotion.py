@@ -26,7 +26,7 @@ TARGET = 0.9
 def judged(desk: Desk, sink: Sink) -> Desk:
     """The desk of an account that wants nine of ten right, with a channel for alerts."""
     classifier = msgspec.structs.replace(desk.parts.config.classifiers[0], target_precision=TARGET)
-    desk.parts.config = msgspec.structs.replace(desk.parts.config, classifiers=(classifier,), alert_urls=(sink.url,))
+    desk.parts.config = sink.channels(msgspec.structs.replace(desk.parts.config, classifiers=(classifier,)))
     return desk
 
 
@@ -95,7 +95,7 @@ def test_news_wait_for_a_channel_that_is_away(judged: Desk, agents: Agents, sink
     notify.tell(judged.parts, judged.parts.clock(), lambda: None)
     assert (sink.heard, len(notices.waiting(store.redis))) == ([], 1)
     sink.status = 200
-    notify.tell(judged.parts, judged.parts.clock(), lambda: None)
+    notify.tell(judged.parts, judged.parts.clock() + 60, lambda: None)
     assert (len(sink.heard), notices.waiting(store.redis)) == (1, [])
 
 

@@ -208,6 +208,10 @@ def test_while_zendesk_is_away_nothing_is_forgotten(late: Desk, zendesk: Running
     judging.judge(late.parts)
     assert outcomes.unjudged(store.redis) == 1
     assert 0 < store.updates_held() <= HOLD_S, "and nobody asks again at once"
+    store.redis.delete("presort:updates_held")
+    zendesk.post("/simulator/faults", {"rate_limited": 600, "retry_after": 300})
+    judging.judge(late.parts)
+    assert store.updates_held() > 290, "for as long as Zendesk asks"
     zendesk.post("/simulator/faults", {})
     store.redis.delete("presort:updates_held")
     assert look_back(late, zendesk)[RIGHT].kept == 1

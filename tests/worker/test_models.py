@@ -22,7 +22,7 @@ from model_export.bundle.manifest import BundleError, describe_files, read_manif
 from tests.worker.conftest import BUNDLE, SURE, Desk
 from worker.models import Models
 from worker.parts import Parts
-from worker.shadow import agreement, table
+from worker.shadow import table
 
 
 def bundle(folder: Path, version: str, *, swapped: bool = False, broken: bool = False) -> Path:
@@ -267,7 +267,7 @@ def test_a_staged_model_is_asked_and_decides_nothing(following: Desk, url: str, 
     assert following.fields(refund)["Category"] == SURE[2]
     (shadow,) = following.parts.store.shadows("category")
     assert (shadow.active, shadow.staged) == ("demo@1", "demo@2")
-    rows = {row.category: row for row in agreement(shadow)}
+    rows = {row.category: row for row in shadow.agreement()}
     assert rows[SURE[2]] == (SURE[2], 1, 0, "delivery_delay")
     assert sum(row.agreed for row in rows.values()) == 1
     assert table(shadow).startswith("demo@2 beside demo@1: agrees on 1 of 2 tickets\ncategory")

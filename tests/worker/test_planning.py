@@ -156,7 +156,8 @@ def test_what_zendesk_kept_decides_the_outcome(stands: object, became: tuple[str
 
 def test_what_was_kept_in_part_is_said_with_counts(caplog: pytest.LogCaptureFixture) -> None:
     of(decision(), ["a"])
-    assert "ticket 7: the field does not offer 1 of 2 tags" in caplog.text
+    assert "the field does not offer 1 of 2 tags" in caplog.text
+    assert [vars(one)["ticket"] for one in caplog.records] == [7]
 
 
 @pytest.mark.parametrize(("stands", "became"), [("b", "filled"), (None, "suggested"), ("a", "suggested")])

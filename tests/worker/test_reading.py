@@ -120,6 +120,15 @@ def test_an_outage_is_asked_once_and_the_others_are_decided(desk: Desk) -> None:
     assert {one.attempts for one, _ in put_aside(desk)} == {1}
 
 
+def test_zendesk_is_left_in_peace_for_as_long_as_it_asks(desk: Desk) -> None:
+    assert desk.parts.own_user_id
+    desk.zendesk.post("/simulator/faults", {"rate_limited": 600, "retry_after": 120})
+    desk.classify(conversation(desk, SURE[1]))
+    assert desk.parts.store.updates_held() > 100
+    ((_, delay),) = put_aside(desk)
+    assert delay > 100
+
+
 def test_a_crowd_of_conversations_does_not_hold_the_batch(desk: Desk) -> None:
     conversations = [conversation(desk, SURE[1]) for _ in range(reading.STUBS_AT_ONCE + 2)]
     desk.classify(*conversations)

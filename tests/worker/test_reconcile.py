@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgspec
 import pytest
 from kombu.exceptions import OperationalError
 from werkzeug.serving import make_server
 
-from integration import messages, outcomes, settings
+from integration import counting, messages, outcomes, settings
 from integration.receiver import create_app
-from integration.simulator.account import AGENT, INTEGRATION
+from integration.simulator.account import AGENT, CUSTOMER, INTEGRATION
 from integration.store import Store
 from tests.conftest import SECRET
 from tests.simulator.support import Running, eventually, serving
@@ -284,6 +286,59 @@ def test_a_cursor_that_zendesk_does_not_know_is_rebuilt(late: Desk, zendesk: Run
     assert queued(store) == []
     reconcile.reconcile(late.parts)
     assert len(queued(store)) == 1
+
+
+def counted(store: Store) -> int:
+    """Tickets in the ticks of the last hours."""
+    last = int(time.time() // 60) + 5
+    return sum(one.tickets for one in counting.ticks(store.redis, "category", last - 180, last))
+
+
+def test_spam_and_what_is_tagged_later_count_no_longer_and_once_only(
+    late: Desk, zendesk: Running, store: Store
+) -> None:
+    """Agents mark as spam after a while, when it has counted."""
+    spikes = msgspec.structs.replace(late.parts.config.spikes, ignored_tags=("test_ticket",))
+    late.parts.config = msgspec.structs.replace(late.parts.config, spikes=spikes)
+    kept, spam, tagged = (zendesk.create(*SURE[:2]) for _ in range(3))
+    arrived(zendesk)
+    sort(late)
+    assert counted(store) == 3
+    assert zendesk.api("PUT", f"/tickets/{spam}/mark_as_spam").status_code == 204
+    zendesk.simulation.update(tagged, {"tags": ["test_ticket"]}, actor_id=AGENT.id, channel="web")
+    for _ in range(2):
+        zendesk.simulation.update(kept, {"priority": "high"}, actor_id=AGENT.id)
+        read_export(late, zendesk)
+        outcomes.save_cursor(store.redis, None)  # and the whole horizon is read again
+    assert counted(store) == 1
+    assert counting.newest(store.redis, "category", SURE[2], limit=10) == [kept]
+
+
+def test_an_import_with_a_tag_is_sorted_and_counts_for_nothing(late: Desk, zendesk: Running, store: Store) -> None:
+    """The export tells of it as of a ticket whose webhook was lost."""
+    spikes = msgspec.structs.replace(late.parts.config.spikes, ignored_tags=("imported",))
+    late.parts.config = msgspec.structs.replace(late.parts.config, spikes=spikes)
+    zendesk.create(*SURE[:2])
+    arrived(zendesk)
+    ticket = {"subject": SURE[0], "comment": {"body": SURE[1]}, "requester_id": CUSTOMER.id, "tags": ["imported"]}
+    made = zendesk.api("POST", "/imports/tickets", {"ticket": ticket}).json()["ticket"]["id"]
+    zendesk.simulation.account.tickets[made].submitter_id = CUSTOMER.id
+    read_export(late, zendesk)
+    sort(late)
+    record = store.ticket(made, "category")
+    assert record is not None
+    assert (record.decision.sure, record.decision.news) == ((SURE[2],), False)
+    assert counted(store) == 1, "the other one"
+
+
+def test_while_our_user_is_no_admin_the_place_is_kept(late: Desk, zendesk: Running, store: Store) -> None:
+    """Who mends the rights a week later loses no week."""
+    outcomes.save_cursor(store.redis, "MQ==")
+    users = zendesk.simulation.account.users
+    users[INTEGRATION.id] = replace(INTEGRATION, role="agent")
+    reconcile.reconcile(late.parts)
+    assert outcomes.cursor(store.redis) == "MQ=="
+    assert zendesk.get("/simulator/summary")["requests"][EXPORT] == 1
 
 
 @pytest.mark.parametrize("trouble", [{"down": True, "drop": 1.0}, {"rate_limited": 60, "drop": 1.0}])

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 import pytest
 
-from integration import settings
+from integration import counting
 from integration.messages import Decision
 from integration.zendesk.errors import PermanentError
 from model_export.bundle.predictor import Predictor
 from tests.simulator.support import Running, serving
 from tests.worker.conftest import ACCOUNT, SURE, Desk
-from worker import spikes, watch
+from worker.counted import counted
 
 CATEGORY, PREDICTED = ACCOUNT.category_title, ACCOUNT.predicted_title
 BOTH = (
@@ -50,25 +49,21 @@ def test_a_ticket_about_two_things_gets_both_tags(desk: Desk) -> None:
     shown = desk.zendesk.get(f"/simulator/tickets/{ticket.ticket_id}")["ticket"]
     assert sorted(shown["tags"]) == sorted(TAGS)
     assert shown["history"][0]["metadata"]["presort"]["category"]["answers"] == TAGS
-    (tick,) = [one for one in desk.parts.store.counts("category", *_minutes(record.decision)) if one.tickets]
+    redis = desk.parts.store.redis
+    (tick,) = [one for one in counting.ticks(redis, "category", *_minutes(record.decision)) if one.tickets]
     assert (tick.tickets, tick.categories) == (1, dict.fromkeys(TAGS, 1))
-    assert [desk.parts.store.samples("category", tag, 5) for tag in TAGS] == [[ticket.ticket_id]] * 2
+    assert [counting.newest(redis, "category", tag, limit=5) for tag in TAGS] == [[ticket.ticket_id]] * 2
     assert desk.parts.store.funnel()["filled"] == 1
 
 
-def test_the_watch_takes_a_ticket_with_two_labels_for_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.parts.config = msgspec.structs.replace(desk.parts.config, spikes=settings.Spikes(learning_ticks=5))
+def test_the_watch_takes_a_ticket_with_two_labels_for_one(desk: Desk) -> None:
+    desk.parts.store.redis.set("presort:counting_began:category", time.time() - 600)
     desk.classify(desk.file(*BOTH))
-    asked: list[tuple[int, int]] = []
-
-    def expectation(counts: spikes.Ints, tickets: spikes.Ints, *rest: Any) -> object:
-        asked.append((int(counts.sum()), int(tickets.sum())))
-        return real(counts, tickets, *rest)
-
-    real = spikes.expectation
-    monkeypatch.setattr(spikes, "expectation", expectation)
-    watch.watch(desk.parts, time.time() + 10 * 60)
-    assert asked == [(2, 1)]
+    (classifier,) = desk.parts.config.classifiers
+    seen = counted(desk.parts, classifier, time.time() + 600)
+    sums = dict(zip(seen.rows, seen.counts.sum(axis=1).tolist(), strict=True))
+    assert [sums[row] for row in (*TAGS, "*")] == [1, 1, 1]
+    assert seen.tickets.sum() == 1
 
 
 def test_many_go_in_one_bulk_update_and_twice_changes_nothing(desk: Desk) -> None:

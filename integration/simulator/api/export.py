@@ -8,6 +8,7 @@ from itertools import takewhile
 
 from flask import Blueprint, request
 
+from integration.simulator.api.gate import only_admins
 from integration.simulator.api.http import caller_host
 from integration.simulator.errors import ApiError, limited
 from integration.simulator.records import Json
@@ -15,6 +16,7 @@ from integration.simulator.simulation import simulation
 from integration.simulator.wire import ticket_json
 
 routes = Blueprint("export", __name__)
+routes.before_request(only_admins)
 
 MAX_PAGE = 1_000
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flask import Blueprint
 
 from integration.simulator.account import Account
-from integration.simulator.api.gate import only_admins
+from integration.simulator.api.gate import only_admins_change
 from integration.simulator.api.http import body, caller_host, page
 from integration.simulator.errors import ApiError, invalid, not_found
 from integration.simulator.records import CHOICE_KINDS, CUSTOM_KINDS, Field, Json, Option
@@ -16,7 +16,7 @@ from integration.simulator.tickets import set_field
 from integration.simulator.wire import field_json, option_json
 
 routes = Blueprint("fields", __name__)
-routes.before_request(only_admins)
+routes.before_request(only_admins_change)
 
 MAX_OPTIONS = 2_000
 

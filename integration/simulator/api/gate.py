@@ -80,13 +80,23 @@ def token() -> Token:
 
 
 def only_admins() -> None:
-    """Refuse what changes the account's set-up from anyone but an admin.
+    """Refuse anyone but an admin.
 
     Raises:
         ApiError: 403.
     """
-    if request.method != "GET" and actor().role != "admin":
+    if actor().role != "admin":
         raise ApiError(403, "Forbidden", "You do not have access to this page. Please contact the account owner")
+
+
+def only_admins_change() -> None:
+    """Refuse what changes the account's set-up from anyone but an admin; others may look at it.
+
+    Raises:
+        ApiError: 403.
+    """
+    if request.method != "GET":
+        only_admins()
 
 
 def spend_updates(account: Account, ticket_ids: list[int], requests: int) -> None:

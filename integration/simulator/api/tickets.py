@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from flask import Blueprint, request
 
-from integration.simulator.api.gate import actor, spend_updates
+from integration.simulator.api.gate import actor, only_admins, spend_updates
 from integration.simulator.api.http import bodies, body, caller_host, listing, page
 from integration.simulator.errors import ApiError, not_found, too_many_values
-from integration.simulator.records import Json, Ticket
+from integration.simulator.records import Idempotent, Json, Ticket
 from integration.simulator.simulation import Simulation, simulation
-from integration.simulator.tickets import delete_ticket
+from integration.simulator.tickets import create_ticket, delete_ticket
 from integration.simulator.wire import audit_json, comment_json, job_json, ticket_json
 
 routes = Blueprint("tickets", __name__)
+
+IDEMPOTENCY_LIFE_S = 2 * 3600
 
 MAX_TICKETS = 100
 """Tickets in one request of the ``_many`` routes."""
@@ -20,20 +22,40 @@ MAX_TICKETS = 100
 
 @routes.get("/tickets")
 def list_tickets() -> Json:
-    """Tickets in the order of their ids, by pages."""
-    account = simulation().account
+    """Tickets in the order of their ids, by pages; with ``external_id`` those that carry it."""
+    account, external_id = simulation().account, request.args.get("external_id")
     with account.lock:
-        tickets = [ticket for ticket in account.tickets.values() if not ticket.deleted]
+        tickets = [
+            ticket
+            for ticket in account.tickets.values()
+            if not ticket.deleted and external_id in {None, ticket.external_id}
+        ]
         return page("tickets", tickets, lambda ticket: ticket_json(account, ticket, caller_host()))
 
 
 @routes.post("/tickets")
-def create() -> tuple[Json, int]:
-    """Create one ticket."""
-    running, attributes = simulation(), body("ticket")
-    with running.account.lock:
+def create() -> tuple[Json, int, dict[str, str]]:
+    """Create one ticket; a request with the ``Idempotency-Key`` of an earlier one is answered with what that made.
+
+    Source: developer.zendesk.com, Ticketing API, "Idempotency": keys are forgotten after two hours.
+
+    Raises:
+        ApiError: 400 when the same key comes with other attributes.
+    """
+    running, attributes, key = simulation(), body("ticket"), request.headers.get("Idempotency-Key")
+    account = running.account
+    with account.lock:
+        if key is None:
+            return _latest(running, running.create(attributes, actor_id=actor().id)), 201, {}
+        earlier = account.idempotent.get(key)
+        if earlier is not None and earlier.expires_at > account.now():
+            if earlier.asked != attributes:
+                description = "Request parameters do not match those of the request with the same Idempotency-Key"
+                raise ApiError(400, "IdempotentRequestError", description)
+            return _latest(running, account.tickets[earlier.ticket_id]), 201, {"x-idempotency-lookup": "hit"}
         ticket = running.create(attributes, actor_id=actor().id)
-        return _latest(running, ticket), 201
+        account.idempotent[key] = Idempotent(attributes, ticket.id, account.now() + IDEMPOTENCY_LIFE_S)
+        return _latest(running, ticket), 201, {"x-idempotency-lookup": "miss"}
 
 
 @routes.post("/tickets/create_many")
@@ -46,6 +68,19 @@ def create_many() -> Json:
 
     job = running.start_job("Bulk Create Ticket", bodies("tickets", MAX_TICKETS), work)
     return {"job_status": job_json(job, caller_host())}
+
+
+@routes.post("/imports/tickets")
+def import_one() -> tuple[Json, int]:
+    """Create a ticket that keeps its ``created_at``, for admins.
+
+    No trigger fires; no event is sent either, of which Zendesk says nothing.
+    """
+    account, attributes = simulation().account, body("ticket")
+    only_admins()
+    with account.lock:
+        ticket = create_ticket(account, attributes, actor_id=actor().id, channel="api", imported=True)
+        return {"ticket": ticket_json(account, ticket, caller_host())}, 201
 
 
 @routes.get("/tickets/<int:ticket_id>")
@@ -103,6 +138,16 @@ def update_many() -> Json:
 @routes.delete("/tickets/<int:ticket_id>")
 def delete(ticket_id: int) -> tuple[str, int]:
     """Delete softly."""
+    return _delete(ticket_id)
+
+
+@routes.put("/tickets/<int:ticket_id>/mark_as_spam")
+def mark_as_spam(ticket_id: int) -> tuple[str, int]:
+    """Delete softly; that the requester is suspended with it is left out."""
+    return _delete(ticket_id)
+
+
+def _delete(ticket_id: int) -> tuple[str, int]:
     account = simulation().account
     with account.lock:
         delete_ticket(account, account.ticket(ticket_id))

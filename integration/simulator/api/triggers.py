@@ -7,7 +7,7 @@ from typing import Literal
 from flask import Blueprint
 
 from integration.simulator.account import TRIGGER_KIND, Account
-from integration.simulator.api.gate import only_admins
+from integration.simulator.api.gate import only_admins_change
 from integration.simulator.api.http import body, page
 from integration.simulator.errors import invalid, not_found
 from integration.simulator.records import Json, Trigger
@@ -15,7 +15,7 @@ from integration.simulator.simulation import simulation
 from integration.simulator.wire import trigger_json
 
 routes = Blueprint("triggers", __name__)
-routes.before_request(only_admins)
+routes.before_request(only_admins_change)
 
 
 @routes.get("/triggers")

@@ -1,4 +1,4 @@
-"""Who am I: the integration asks for its own id, to ignore what it did itself."""
+"""Who am I: the integration asks for its own id, to ignore what it did itself. And who else is there."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def current_token() -> Json:
     """What the token of this request may do; the token itself is not shown whole."""
     token = gate.token()
     return {"token": {"user_id": gate.actor().id, "scopes": sorted(token.scopes), "expires_at": iso(token.expires_at)}}
+
+
+@routes.get("/groups/<int:group_id>")
+def show_group(group_id: int) -> Json:
+    """A group of agents."""
+    groups = simulation().account.groups
+    if group_id not in groups:
+        raise not_found()
+    return {"group": {"id": group_id, "name": groups[group_id].name, "deleted": False}}
 
 
 @routes.get("/users/<int:user_id>")

@@ -1,0 +1,1 @@
+"""How well spikes are found: ``python -m benchmarks.spikes``."""

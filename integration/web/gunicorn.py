@@ -1,0 +1,20 @@
+"""How gunicorn serves the console: ``presort console``."""
+
+from __future__ import annotations
+
+from integration import logs, settings
+
+_settings = settings.load()
+_console = _settings.console
+
+wsgi_app = "integration.web.app:create_app()"
+bind = f"{_console.host}:{_console.port}"
+proc_name = "presort-console"
+worker_class = "gthread"
+workers = 1
+threads = 8  # four of them may wait for a worker, see integration.agent_api.desk.WAITING
+timeout = 30
+graceful_timeout = 10
+control_socket_disable = True  # nothing uses it, and the image's file system is read-only
+accesslog = None
+logconfig_dict = logs.document(_settings.log)

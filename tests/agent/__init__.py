@@ -1,0 +1,1 @@
+"""The agent's sidebar: its API, its package, the app in a browser."""

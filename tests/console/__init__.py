@@ -1,0 +1,1 @@
+"""The admins' console: its door, its pages, a browser on them."""

@@ -1,0 +1,1 @@
+"""The channels that tell people of alerts."""

@@ -1,0 +1,1 @@
+"""Apprise: Slack, Teams, e-mail and a hundred more, each a URL."""

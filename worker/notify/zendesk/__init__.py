@@ -1,0 +1,1 @@
+"""A ticket for the group that looks after alerts: commented when it changes, solved when it ends."""
