@@ -112,7 +112,7 @@ def timeline(alerts: Sequence[Alert], zone: ZoneInfo, now: float) -> Figure:
 
 def length(step_s: float) -> str:
     """How long a bar is: ``1 minute``, ``5 minutes``, ``1 hour``, ``2 seconds``."""
-    for unit, seconds in (("hour", 3600), ("minute", 60)):
+    for unit, seconds in (("hour", 3600), ("minute", 60), ("second", 1)):
         if step_s >= seconds and step_s % seconds == 0:
             many = int(step_s // seconds)
             return f"{many} {unit}{'s' * (many > 1)}"

@@ -22,7 +22,7 @@ from integration.console import context, sign_in
 from integration.console.pages import PAGES
 from integration.settings import Settings
 from integration.store import Store
-from integration.times import local_time, span
+from integration.times import local_time, once_in, span
 
 REDIS_TIMEOUT_S = 1.0
 """A person waits: better soon a page that says so."""
@@ -69,6 +69,7 @@ def install(app: Flask, config: Settings) -> CSRFProtect:
     zone = config.zendesk.time_zone
     app.add_template_filter(lambda at: local_time(at, zone), "local")
     app.add_template_filter(span, "span")
+    app.add_template_filter(once_in, "once_in")
     app.add_template_filter(_figure, "figure")
     app.add_template_filter(_breakable, "breakable")
     app.register_error_handler(HTTPException, _http_error)

@@ -92,14 +92,15 @@ def figure() -> ResponseReturnValue:
     classifier, row = context.classifier(), request.args.get("category", ALL)
     config, redis = context.config(), context.redis()
     tick_s, last = config.spikes.tick_s, _last(time.time())
+    first = _first(classifier, last, CHART)
     model, learned = context.store().model(classifier.name), _learned(classifier)
     labels = {} if model is None else model.labels
-    found = tickets(redis, classifier.name, row, labels, unit="ticks", first=last - CHART, last=last)
+    found = tickets(redis, classifier.name, row, labels, unit="ticks", first=first, last=last)
     base = learned.get(row)
-    starts = [tick * tick_s for tick in range(last - CHART, last)]
+    starts = [tick * tick_s for tick in range(first, last)]
     band = None if base is None else Times(starts, tick_s, config).usual(base)
     name = _names(model, learned).get(row, row)
-    text = f"{name}: {sum(found)} tickets in {span(CHART * tick_s)}"
+    text = f"{name}: {sum(found)} tickets in {span((last - first) * tick_s)}"
     if base is not None and band is not None:
         text += f", where {sum(one.expected for one in band):.1f} are usual"
     return jsonify(figures.counts(starts, tick_s, found, band, context.zone(), text=f"{text}."))
@@ -125,22 +126,23 @@ def _facts() -> dict[str, object]:
 
 
 def _table(classifier: Classifier) -> dict[str, object]:
-    now, tick_s = time.time(), context.config().spikes.tick_s
+    last, tick_s = _last(time.time()), context.config().spikes.tick_s
+    first = _first(classifier, last, WINDOW)
     return {
         "classifier": classifier,
-        "lines": _lines(classifier, now),
-        "window": span(WINDOW * tick_s),
-        "since": (_last(now) - WINDOW) * tick_s,
-        "until": _last(now) * tick_s,
+        "lines": _lines(classifier, first, last),
+        "window": span((last - first) * tick_s),
+        "since": first * tick_s,
+        "until": last * tick_s,
     }
 
 
-def _lines(classifier: Classifier, now: float) -> list[Line]:
+def _lines(classifier: Classifier, first: int, last: int) -> list[Line]:
     """All tickets first, then what is furthest from its usual, then by tickets."""
-    config, redis, last = context.config(), context.redis(), _last(now)
+    config, redis = context.config(), context.redis()
     model, learned = context.store().model(classifier.name), _learned(classifier)
     names = _names(model, learned)
-    ticks = counting.ticks(redis, classifier.name, last - WINDOW, last)
+    ticks = counting.ticks(redis, classifier.name, first, last)
     sums = Counter({ALL: sum(one.tickets for one in ticks)})
     for one in ticks:
         sums.update(one.categories)
@@ -148,7 +150,7 @@ def _lines(classifier: Classifier, now: float) -> list[Line]:
     for row in learned:
         sums[row] = sum(sums[tag] for tag in tags(row, labels))
     tick_s = config.spikes.tick_s
-    times = Times([tick * tick_s for tick in range(last - WINDOW, last)], tick_s, config)
+    times = Times([tick * tick_s for tick in range(first, last)], tick_s, config)
     active = [one for one in alerting.active(redis) if one.classifier == classifier.name]
     firing = {one.category: one for one in active if one.state == "firing"}
     lines = []
@@ -176,3 +178,11 @@ def _last(now: float) -> int:
     """The tick after the newest one whose late tickets have come, as in ``worker.counted``."""
     spikes = context.config().spikes
     return int(now // spikes.tick_s) - spikes.late_ticks
+
+
+def _first(classifier: Classifier, last: int, ticks: int) -> int:
+    """Where the newest ``ticks`` begin, or counting, if that began since: before, nothing was counted."""
+    began = counting.began(context.redis(), classifier.name)
+    if began is None:
+        return last - ticks
+    return min(last - 1, max(last - ticks, int(began // context.config().spikes.tick_s)))

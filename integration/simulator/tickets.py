@@ -65,6 +65,8 @@ def create_ticket(account: Account, attributes: Json, *, actor_id: int, channel:
         if value
     ]
     _record(account, ticket, events, attributes.get("metadata"), actor_id=actor_id, channel=channel)
+    if not imported:
+        ticket.created_at = ticket.updated_at  # one moment, also when a second ended in between
     account.tickets[ticket.id] = ticket
     account.counts["created"] += 1
     return ticket

@@ -45,7 +45,7 @@ def test_now_says_what_comes_against_what_is_usual(anna: Visitor, store: Store) 
     store.mark_delivered("d", 4711, time.time() - 600, ["category"])
     text = words(anna.get("/"))
     assert "Alerts 1 firing Orders::Delivery" in text
-    assert "the oldest, ticket 4711, for 10 min" in text
+    assert "without an outcome longest: ticket 4711, 10 min" in text
     assert "Workers 1 box:1" in text
     assert "Model of category support@7 int8 on CPU, 3 labels" in text
     assert "3 min ago" in text
@@ -73,6 +73,16 @@ def test_the_chart_counts_what_the_table_counts(anna: Visitor) -> None:
     assert usual["y"] == [0.1] * 180
     assert figure["text"] == "Orders::Delivery: 60 tickets in 3.0 h, where 18.0 are usual."
     assert "Europe/Berlin" in figure["layout"]["xaxis"]["title"]["text"]
+
+
+@pytest.mark.usefixtures("busy")
+def test_what_is_usual_is_that_of_the_time_since_counting_began(anna: Visitor, store: Store) -> None:
+    """Or the first hour would look quiet, whatever comes."""
+    began = time.time() // 60 * 60 - 32 * 60  # two ticks wait for late tickets
+    store.redis.set("presort:counting_began:category", began)
+    figure = anna.get("/now/figure.json?category=delay").json()
+    assert figure["text"] == "Orders::Delivery: 60 tickets in 30 min, where 3.0 are usual."
+    assert "Orders::Delivery 60 3.0" in words(anna.get("/"))
 
 
 def test_paused_is_said_on_every_page(anna: Visitor, store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -10,6 +11,9 @@ from zenpy import Zenpy
 from zenpy.lib.api_objects import Comment, CustomField, Ticket
 from zenpy.lib.exception import APIException, RecordNotFoundException
 
+from integration.simulator.account import Account
+from integration.simulator.config import SimulatorConfig
+from integration.simulator.tickets import create_ticket
 from tests.simulator.support import Receiver, Running, eventually
 
 
@@ -30,6 +34,14 @@ def test_a_created_ticket_can_be_shown(zenpy: Zenpy) -> None:
         shown.status,
         shown.via.channel,
     ) == ("Printer", "It is on fire.", "new", "api")
+
+
+def test_a_new_ticket_was_created_and_changed_in_the_same_moment() -> None:
+    """Or one that is filed as a second ends would look as if somebody had edited it already."""
+    seconds = itertools.count(1_000.0)
+    account = Account(SimulatorConfig(), lambda: next(seconds))
+    ticket = create_ticket(account, {"description": "It is on fire."}, actor_id=1, channel="web")
+    assert ticket.created_at == ticket.updated_at
 
 
 def test_show_many_leaves_out_what_is_not_there(zenpy: Zenpy, simulator: Running) -> None:
