@@ -31,7 +31,7 @@ WEEK = 168
 WINDOWS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 60, 90, 120, 180, 270, 360)
 """Minutes. Each stands for all start times between it and the one before; those shorter than a tick are left out."""
 
-RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
+RATIOS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
 """The spikes looked for, as multiples of the expected rate; see ``_log_ratio`` for how likely each is beforehand."""
 
 QUIET = (0.05, 0.2)

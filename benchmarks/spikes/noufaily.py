@@ -27,9 +27,6 @@ WINDOWS = 4
 
 LEAST = 5
 
-FINER = (1.25, *spikes.RATIOS)
-"""Where counts are large, outbreaks are smaller ratios: one of four standard deviations to 148 cases is 1.36."""
-
 TICK_H = 1.5
 """A week is played by 1.5 h, so that the detector's windows of up to 6 h are those of 1, 2, 3 and 4 weeks."""
 
@@ -46,12 +43,10 @@ class Scores(NamedTuple):
     Attributes:
         farrington: (R, T) -log10 of the probability of so many cases; below zero where there are too few for an alarm.
         ours: (R, T, WINDOWS) weeks that chance would need to show as much as the last 1, ..., WINDOWS weeks.
-        finer: the same, with ``FINER`` ratios.
     """
 
     farrington: Floats
     ours: Floats
-    finer: Floats
 
 
 def score(counts: Ints, test: int = TEST, years: int = 5) -> Scores:
@@ -75,15 +70,13 @@ def score(counts: Ints, test: int = TEST, years: int = 5) -> Scores:
     enough = (last.sum(axis=1) >= LEAST).reshape(-1, test, 1)
     mean, phi, error = mean[:, -test:], phi[:, -test:], error[:, -test:]
     rarity = -np.log10(np.maximum(farrington.tail(counts[:, -test:], mean, phi), 1e-300))
-
-    def ours(ratios: tuple[float, ...]) -> Floats:
-        weeks = weekly(last, expected, phi.ravel(), error.ravel(), ratios)
-        return np.where(enough, weeks.reshape(-1, test, WINDOWS), 0)
-
-    return Scores(np.where(enough[..., 0], rarity, -1), ours(spikes.RATIOS), ours(FINER))
+    weeks = weekly(last, expected, phi.ravel(), error.ravel()).reshape(-1, test, WINDOWS)
+    return Scores(np.where(enough[..., 0], rarity, -1), np.where(enough, weeks, 0))
 
 
-def weekly(counts: Ints, expected: Floats, phi: Floats, error: Floats, ratios: tuple[float, ...]) -> Floats:
+def weekly(
+    counts: Ints, expected: Floats, phi: Floats, error: Floats, ratios: tuple[float, ...] = spikes.RATIOS
+) -> Floats:
     """(B, WINDOWS) our statistic in weeks, with windows of up to 1, 2, 3 and 4 weeks.
 
     A count with variance phi mu has a rate with a squared coefficient of variation of (phi - 1) / mu; k independent
@@ -127,7 +120,6 @@ DETECTORS: Mapping[str, Callable[[Scores, float], Bools]] = {
     "farrington": lambda scores, decades: scores.farrington >= decades,
     "presort": lambda scores, decades: alarms(scores.ours, 10**decades),
     "presort, told weekly": lambda scores, decades: scores.ours[..., -1] >= 10**decades,
-    "presort, 1.25 too": lambda scores, decades: alarms(scores.finer, 10**decades),
 }
 
 

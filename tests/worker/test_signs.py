@@ -90,7 +90,7 @@ def test_of_parent_and_child_the_lowest_is_news() -> None:
 def test_a_parent_is_news_when_no_child_explains_it() -> None:
     """Twice as much in each of three, for forty minutes: too little for any one of them."""
     spread = look({})
-    spread.counts[:3, -40:] = np.arange(40) % 3 > 0
+    spread.counts[:3, -40:] = np.arange(40) % 4 > 0
     spread.counts[4] = spread.counts[:3].sum(axis=0)
     spread.counts[5] = spread.counts[:4].sum(axis=0)
     found = signs(spread)
