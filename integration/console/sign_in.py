@@ -80,12 +80,12 @@ def guard() -> ResponseReturnValue | None:
         context.redis().ping()
     console = context.config().console
     if console.user_header is not None:
-        name = request.headers.get(console.user_header, "").strip()
+        name = _name(request.headers.get(console.user_header, ""))
         if not name:
             raise Forbidden(
                 f"The proxy in front of the console did not say who you are: it must set {console.user_header}."
             )
-        g.user = name[:NAME_CHARS]
+        g.user = name
         return None
     if "user" in session and hmac.compare_digest(session.get("proof", ""), _proof()):
         g.user = session["user"]
@@ -107,7 +107,7 @@ def show() -> ResponseReturnValue:
 @routes.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
     """Try a password."""
-    name, given = request.form.get("name", "").strip()[:NAME_CHARS], request.form.get("password", "")
+    name, given = _name(request.form.get("name", "")), request.form.get("password", "")
     address = request.remote_addr or ""
     if not name:
         return _form("Say who you are: your name stands beside what you do.", status=400)
@@ -134,6 +134,11 @@ def sign_out() -> ResponseReturnValue:
     """End the session."""
     session.clear()
     return redirect(url_for("sign_in.show"))
+
+
+def _name(given: str) -> str:
+    """In one line, for it stands in the log and in lists."""
+    return " ".join("".join(one if one.isprintable() else " " for one in given).split())[:NAME_CHARS]
 
 
 def _form(

@@ -72,6 +72,12 @@ def test_who_does_not_say_who_they_are_does_not_get_in(console: str) -> None:
     assert "Your name" in visitor.get("/").text
 
 
+def test_a_name_is_one_line_wherever_it_stands(console: str, store: Store) -> None:
+    """Or it could write lines of its own into the log."""
+    assert Visitor(console).sign_in(name="Eve\n2026-11-24 ERROR \x1b[31mall is lost").ok
+    assert Controls(store.redis).changes()[0].by == "Eve 2026-11-24 ERROR [31mall is lost (console)"
+
+
 @pytest.mark.parametrize("elsewhere", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:1"])
 def test_nobody_is_sent_elsewhere_after_signing_in(console: str, elsewhere: str) -> None:
     assert Visitor(console).sign_in(to=elsewhere).url == f"{console}/"

@@ -79,6 +79,10 @@ def told(episodes: Sequence[Episode]) -> list[tuple[str, str, float, int]]:
             r"line 3: created_at is 'yesterday', .* write it as 2026-",
         ),
         ('created_at,category,text\n2026-03-02,a,"two\nlines"\n1,b,x\n', r"line 4: created_at is '1'"),
+        (
+            "created_at,category\n1970-01-02T09:30:00Z,a\n2026-03-02T09:31:00Z,a\n",
+            r"oldest ticket is of 1970-01-02, 56 years before the newest, and 10 are replayed at most: is a date",
+        ),
         ("created_at,category\n2026-03-02\n", r"line 2: 1 columns where the header has 2: write every row with all"),
         (
             "created_at,category\n" + 10 * "2026-03-02,a\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ HOUR = 60
 
 CELLS = 500_000_000
 """Most counts that are held at once, two bytes each."""
+
+LONGEST = 10 * 365 * 24 * HOUR
+"""Minutes that are replayed at most: ten years."""
 
 Minutes = NDArray[np.uint16]
 
@@ -53,7 +57,7 @@ def gathered(labels: Sequence[Label], filed: Collection[tuple[float, tuple[str, 
         where: they were read, for errors.
 
     Raises:
-        HistoryError: there is none with a category, or far too many categories.
+        HistoryError: there is none with a category, there are far too many categories, or a time of another age.
     """
     sorted_ = [one for one in filed if one[1]]
     if not sorted_:
@@ -65,6 +69,12 @@ def gathered(labels: Sequence[Label], filed: Collection[tuple[float, tuple[str, 
     start = int(times.min()) // 3600 * 3600
     minutes = ((times - start) // 60).astype(np.int64)
     length = (int(minutes.max()) // HOUR + 1) * HOUR
+    if length > LONGEST:
+        oldest, year = datetime.fromtimestamp(start, UTC), 365 * 24 * HOUR
+        raise HistoryError(
+            f"{where}: the oldest ticket is of {oldest:%Y-%m-%d}, {length / year:.0f} years before the newest, and "
+            f"{LONGEST // year} are replayed at most: is a date wrong? Else leave out what is older with --from"
+        )
     if len(labels) * length > CELLS:
         raise HistoryError(
             f"{where}: {len(labels):,} categories in {length / HOUR / 24:,.0f} days are too many to hold in memory: "
