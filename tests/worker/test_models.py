@@ -108,7 +108,8 @@ def test_a_promoted_version_serves_at_the_next_look_and_is_published(following: 
 
 def test_no_ticket_is_lost_while_models_are_swapped(following: Desk, url: str, tmp_path: Path) -> None:
     """Tickets are sorted all the time; promotions and a rollback happen beside them."""
-    following.classify(following.file())
+    first = following.file()
+    following.classify(first)
     ended = threading.Event()
 
     def operate() -> None:
@@ -134,7 +135,7 @@ def test_no_ticket_is_lost_while_models_are_swapped(following: Desk, url: str, t
     assert {(record.outcome, record.decision.category) for record in records} == {("filled", SURE[2])}
     assert following.parts.store.parked() == []
     served = [record.decision.model for record in records]
-    assert served[0] == "demo@1"
+    assert following.record(first).decision.model == "demo@1"
     assert served[-1] == "demo@2"
     for start in range(0, len(tickets) - 1, 4):
         assert len(set(served[start : start + 4])) == 1, "a batch keeps the model it began with"
