@@ -115,7 +115,8 @@ def look(page: Page, *, hidden: bool) -> None:
 
 @pytest.mark.usefixtures("busy")
 def test_the_keyboard_is_enough(page: Page, store: Store) -> None:
-    page.keyboard.type("Anna")  # the form has the focus
+    expect(page.get_by_label("Your name")).to_be_focused()
+    page.keyboard.type("Anna")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
@@ -123,6 +124,7 @@ def test_the_keyboard_is_enough(page: Page, store: Store) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.locator("main").get_by_role("link", name="Orders::Delivery").first).to_be_focused()
     page.keyboard.press("Enter")

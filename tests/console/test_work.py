@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from integration import messages, outcomes
+from integration import alerting, counting, messages, outcomes
 from integration.controls import Controls
 from integration.settings import Settings
 from integration.store import Store, funnel_key
@@ -23,6 +23,8 @@ from tests.console.working import working
 from tests.operating.test_parked import TICKET, park_write
 from tests.test_store import decision
 from tests.worker.conftest import SURE
+from tests.worker.history import past_hours
+from worker import watch
 from worker.parts import Parts
 
 __all__ = ["following", "url"]  # fixtures, for this file too
@@ -70,6 +72,23 @@ def page(browser: Browser, serve: Serve, parts: Parts, request: pytest.FixtureRe
 def look(parts: Parts) -> None:
     """What a worker's thread does every 30 s."""
     parts.models.look(parts.publish_models)
+
+
+def test_the_admin_watches_a_spike_fire_and_silences_it(page: Page, parts: Parts) -> None:
+    """The watcher's own code fires it; the page, which was open, shows it without being asked."""
+    now, redis = time.time(), parts.store.redis
+    past_hours(parts, now, 4, {CATEGORY: 20})
+    expect(page.locator("main")).to_contain_text("0 firing")
+    newest = int(now // 60)
+    counting.add(redis, "ticks", "category", {(tick, CATEGORY): 5 for tick in range(newest - 12, newest)})
+    watch.watch(parts, now)
+    expect(page.locator("main")).to_contain_text("1 firing", timeout=15_000)
+    page.locator(".facts").get_by_role("link", name="Orders::Refund").click()
+    expect(page.locator("main")).to_contain_text("50 tickets in 10 min, where 3.3 are usual")
+    page.get_by_role("combobox").select_option("1 hour")
+    page.get_by_role("button", name="Silence").click()
+    expect(page.get_by_role("status")).to_contain_text("Nobody is told")
+    assert [one.category for one in alerting.silences(redis)] == [CATEGORY]
 
 
 def test_the_admin_promotes_a_model_against_its_figures_and_rolls_back(page: Page, parts: Parts) -> None:
