@@ -14,10 +14,11 @@ import click
 from integration import backfills
 from integration.backfill import plan
 from integration.commands import DAY, connected
-from integration.export.reading import Patience, patient_client
+from integration.export.reading import patient_client
 from integration.settings import Settings
 from integration.store import Store
 from integration.times import local_time
+from integration.zendesk.patience import Patience
 
 LOOK_S = 1.0
 """Between two looks at how far it is."""

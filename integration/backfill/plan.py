@@ -9,9 +9,9 @@ from functools import partial
 from typing import NamedTuple
 
 from integration import settings
-from integration.export.reading import Patience
 from integration.settings import Classifier
 from integration.zendesk.client import BULK, Ticket, Zendesk
+from integration.zendesk.patience import Patience
 
 REQUESTS_A_BATCH = 6
 """Read the texts, read the tickets as they stand, update, ask twice after the job, read back."""

@@ -11,11 +11,12 @@ import click
 
 from integration.commands import DAY, KEPT_IN_REDIS, chosen, connected
 from integration.export.part import Part, PartError, opened
-from integration.export.reading import Patience, decide_labels, patient_client, read_tickets
+from integration.export.reading import decide_labels, patient_client, read_tickets
 from integration.export.rules import CLOSED, SOLVED, Wanted
 from integration.export.writing import form_of, next_command, table, write
 from integration.settings import Classifier, Settings
 from integration.zendesk.client import Zendesk
+from integration.zendesk.patience import Patience
 
 BAR = 1_000
 """Steps of the progress bar."""

@@ -5,9 +5,9 @@ Nobody waits for the answer but the person who typed the command, so whatever is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,16 +16,12 @@ from integration.export.rules import Wanted, label_of, predicted_of, reason_to_l
 from integration.settings import Settings
 from integration.store import Store
 from integration.zendesk.client import Audit, Ticket, Zendesk
-from integration.zendesk.errors import NoAccess, NotFound, RateLimited, TemporaryError, UnreadableError
+from integration.zendesk.errors import NotFound
 from integration.zendesk.history import carries_ours, set_by
+from integration.zendesk.patience import Patience
 
 TIMEOUT_S = 60.0
 """A page of a thousand tickets takes Zendesk longer than what workers ask for."""
-
-TRIES = 8
-"""Failures in a row, over about a quarter of an hour, after which a person must look. Limits do not count."""
-
-Found = TypeVar("Found")
 
 
 class Progress(NamedTuple):
@@ -39,41 +35,6 @@ class Progress(NamedTuple):
     tickets: int
     changed_from: float | None
     changed_to: float | None
-
-
-class Patience(NamedTuple):
-    """How to wait.
-
-    Attributes:
-        say: tells the person why.
-        sleep: waits so many seconds.
-    """
-
-    say: Callable[[str], None]
-    sleep: Callable[[float], None]
-
-    def ask(self, call: Callable[[], Found]) -> Found:
-        """Call until it succeeds.
-
-        Raises:
-            ZendeskError: it is permanent, there is no access, or it failed too often in a row.
-        """
-        failures = 0
-        while True:
-            try:
-                return call()
-            except NoAccess:  # waits for a person, who is here
-                raise
-            except RateLimited as error:
-                delay = error.retry_after or 60.0
-                self.say(f"Zendesk asks to wait {delay:.0f} s")
-            except (TemporaryError, UnreadableError) as error:
-                failures += 1
-                if failures == TRIES:
-                    raise
-                delay = getattr(error, "retry_after", None) or min(5.0 * 2 ** (failures - 1), 300.0)
-                self.say(f"{error}; trying again in {delay:.0f} s")
-            self.sleep(delay)
 
 
 def patient_client(config: Settings, store: Store) -> Zendesk:

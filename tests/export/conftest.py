@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 
 from integration.cli import main
 from integration.export import cli
-from integration.export.reading import Patience
 from integration.simulator.account import AGENT, INTEGRATION
 from integration.simulator.config import SimulatorConfig
 from integration.store import Store
+from integration.zendesk.patience import Patience
 from model_export.dataset.options import Options
 from model_export.dataset.tickets import read_tickets
 from tests.model_export.dataset_support import text

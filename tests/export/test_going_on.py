@@ -7,8 +7,8 @@ import stat
 import pytest
 
 from integration.export.part import Part, opened
-from integration.export.reading import TRIES
 from integration.simulator.api import export
+from integration.zendesk.patience import TRIES
 from model_export.dataset.options import Options
 from model_export.dataset.tickets import read_tickets
 from tests.export.conftest import AUDITS, CATEGORY, EXPORT, Desk, waits

@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from integration import backfills, settings
 from integration.backfill import cli, plan
 from integration.cli import main
-from integration.export.reading import Patience
 from integration.simulator.account import INTEGRATION
 from integration.zendesk import client
+from integration.zendesk.patience import Patience
 from tests.worker.conftest import ACCOUNT, SURE, Desk
 from worker import backfilling
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from integration.settings import Classifier
-from integration.zendesk.client import Page, Ticket
-from integration.zendesk.errors import NoAccess, RateLimited, TemporaryError, UnreadableError
+from integration.zendesk.client import Ticket
+from integration.zendesk.patience import Patience
 from model_export.bundle.manifest import Label
 from worker.backtest.csv_file import COLUMNS
 from worker.backtest.history import History, gathered
@@ -19,9 +19,6 @@ from worker.parts import Parts
 from worker.planning import SEPARATOR
 from worker.reconcile import PAGE, is_unwanted
 from worker.recounting import EVERY_S, answer_of, value_of
-
-TRIES = 8
-"""Failures in a row, over about a quarter of an hour, after which a person must look. Limits do not count."""
 
 Filed = dict[int, tuple[float, tuple[str, ...]]]
 
@@ -57,7 +54,7 @@ def read(
     own, began, filed = parts.own_user_id, parts.clock(), Filed()
     place: str | int = int(since)
     while True:
-        page = _asked(partial(parts.exporting.export, place, per_page=PAGE), say, sleep)
+        page = Patience(say, sleep).ask(partial(parts.exporting.export, place, per_page=PAGE))
         for one in page.tickets:
             filed.pop(one.id, None)  # it has changed since it was read
             if _counts(parts, one, own) and since <= (one.created_at or 0.0) < until:
@@ -98,22 +95,3 @@ def _labels(ticket: Ticket, classifier: Classifier, labels: Sequence[Label]) -> 
     """What Presort answered, if it was sure; where it answered nothing, what people say."""
     answer = answer_of(ticket, classifier, labels)
     return value_of(ticket, classifier, labels) if answer is None else answer
-
-
-def _asked(call: Callable[[], Page], say: Callable[[str], None], sleep: Callable[[float], None]) -> Page:
-    failures = 0
-    while True:
-        try:
-            return call()
-        except NoAccess:  # waits for a person, who is here
-            raise
-        except RateLimited as error:
-            wait = error.retry_after or 60.0
-            say(f"Zendesk asks to wait {wait:.0f} s")
-        except (TemporaryError, UnreadableError) as error:
-            failures += 1
-            if failures == TRIES:
-                raise
-            wait = getattr(error, "retry_after", None) or min(5.0 * 2 ** (failures - 1), 300.0)
-            say(f"{error}; trying again in {wait:.0f} s")
-        sleep(wait)
