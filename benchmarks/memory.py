@@ -52,9 +52,9 @@ def main() -> None:
         store.redis.delete(messages.TICKETS_QUEUE)
         start = used()
         for number in range(TICKETS):
-            store.mark_delivered(
-                f"cbe4028c-7239-495d-b020-{number:012}", 10_000_000 + number, time.time(), ["category"]
-            )
+            delivery_id = f"cbe4028c-7239-495d-b020-{number:012}"
+            store.expect(delivery_id, 10_000_000 + number, time.time(), ["category"])
+            store.mark_delivered(delivery_id)
         marked = used() - start
         start = used()
         for number in range(TICKETS):

@@ -128,6 +128,13 @@ if KEYS[3] then count(1, 3, 4) end  -- else it is no news
 return false
 """
 
+# Before its message is published: whoever dies in between, the ticket is missed and looked after.
+_EXPECT = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+for i = 2, #ARGV do redis.call('ZADD', KEYS[2], 'NX', ARGV[1], ARGV[i]) end
+return 1
+"""
+
 # Only the first outcome counts, and is told in the stream of decisions.
 _FINISH = """
 local before = redis.call('GET', KEYS[1])
@@ -178,6 +185,7 @@ class Store:
             retry_on_error=[RedisConnectionError, RedisTimeoutError] if retries else [],
         )
         self._record = self.redis.register_script(_RECORD)
+        self._expect = self.redis.register_script(_EXPECT)
         self._finish = self.redis.register_script(_FINISH)
         self._take = self.redis.register_script(_TAKE)
 
@@ -192,11 +200,15 @@ class Store:
         """Whether this webhook delivery was already published."""
         return bool(self.redis.exists(f"presort:delivery:{delivery_id}"))
 
-    def mark_delivered(self, delivery_id: str, ticket_id: int, received_at: float, classifiers: Sequence[str]) -> None:
-        """Remember a published delivery, count it as received, and its ticket as one that waits for an outcome."""
+    def expect(self, delivery_id: str, ticket_id: int, received_at: float, classifiers: Sequence[str]) -> bool:
+        """Note a ticket as one that waits for an outcome; False, and nothing noted, when its delivery was published."""
+        keys = [f"presort:delivery:{delivery_id}", "presort:unanswered"]
+        return bool(self._expect(keys=keys, args=[received_at, *(f"{ticket_id}:{name}" for name in classifiers)]))
+
+    def mark_delivered(self, delivery_id: str) -> None:
+        """Remember a published delivery, and count it as received."""
         pipe = self.redis.pipeline(transaction=False)
         pipe.set(f"presort:delivery:{delivery_id}", 1, ex=DELIVERY_TTL)
-        pipe.zadd("presort:unanswered", {f"{ticket_id}:{name}": received_at for name in classifiers})
         pipe.hincrby(funnel_key(), "received", 1)
         pipe.expire(funnel_key(), FUNNEL_TTL)
         pipe.execute()

@@ -97,7 +97,7 @@ def test_the_table_says_precision_with_its_interval_and_what_was_changed_into_wh
 @pytest.mark.usefixtures("settings_file")
 def test_the_funnel_leads_from_received_to_kept(store: Store) -> None:
     today = f"{time.strftime('%Y-%m', time.gmtime())}"
-    store.mark_delivered("d1", 1, time.time(), ["category"])
+    store.mark_delivered("d1")
     outcomes.count(store.redis, [judgement(1, month=today), judgement(2, "delivery", month=today)])
     outcomes.await_judgement(store.redis, [7])
     output = CliRunner().invoke(main, ["agreement"]).output

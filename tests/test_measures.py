@@ -88,7 +88,7 @@ def test_the_oldest_ticket_a_channels_trouble_and_a_rebuild_show(config: Setting
     quiet = shown(config)
     assert quiet["presort_oldest_ticket_seconds{}"] == 0
     assert not [name for name in quiet if name.startswith(("presort_channel_failing", "presort_past_hours"))]
-    store.mark_delivered("d", 7, now - 600, ["category"])
+    store.expect("d", 7, now - 600, ["category"])
     notices.note_trouble(store.redis, "pager", notices.Trouble(since=now - 60, tries=3, again_at=now, reason="502"))
     run = Recount(until={"category": now}, since=now - 1000, began_at=now - 10, changed_to=now - 750)
     recounts.save(store.redis, run)

@@ -45,14 +45,25 @@ def test_a_decision_is_recorded_and_counted_once(store: Store) -> None:
 
 
 def test_a_ticket_is_missed_until_it_has_an_outcome(store: Store) -> None:
-    store.mark_delivered("x", 7, 600.0, ["category", "topic"])
-    store.mark_delivered("y", 8, 900.0, ["category"])
+    store.expect("x", 7, 600.0, ["category", "topic"])
+    store.expect("y", 8, 900.0, ["category"])
     assert store.unanswered(700.0, 10) == [(7, "category", 600.0), (7, "topic", 600.0)]
     store.asked_again([(7, "category"), (7, "topic"), (9, "category")], 1000.0)
     assert store.unanswered(2000.0, 10) == [(8, "category", 900.0), (7, "category", 1000.0), (7, "topic", 1000.0)]
     store.finish([(decision(7), "filled", "confident"), (decision(8), "left_alone", "no_text")])
     assert store.unanswered(2000.0, 10) == [(7, "topic", 1000.0)]
     store.answered([(7, "topic")])
+    assert store.unanswered(2000.0, 10) == []
+
+
+def test_a_published_delivery_is_not_expected_again(store: Store) -> None:
+    """It comes twice, or under way for half a minute: the ticket waits since the first, and no more once answered."""
+    assert store.expect("x", 7, 600.0, ["category"])
+    assert store.expect("x", 7, 630.0, ["category"])
+    assert store.unanswered(2000.0, 10) == [(7, "category", 600.0)]
+    store.mark_delivered("x")
+    store.answered([(7, "category")])
+    assert not store.expect("x", 7, 660.0, ["category"])
     assert store.unanswered(2000.0, 10) == []
 
 
@@ -249,7 +260,8 @@ def test_a_token_lives_as_long_as_told(store: Store, life_s: float) -> None:
 def test_every_key_has_our_prefix(store: Store) -> None:
     store.record([decision()], tick_s=60)
     store.finish([(decision(), "filled", "confident")])
-    store.mark_delivered("x", 1, 600.0, ["category"])
+    store.expect("x", 1, 600.0, ["category"])
+    store.mark_delivered("x")
     store.defer(messages.WRITE, [{}], delay_s=1, reason="x")
     store.claim([decision(9)])
     store.park(messages.WRITE, {}, "x")

@@ -19,6 +19,9 @@ log = logging.getLogger("presort.worker")
 MISSED_AFTER_S = VISIBILITY_TIMEOUT_S + 15
 """A message is never on its way longer than this while its queue is empty."""
 
+HELD_S = 30
+"""Until the next look at a decided ticket that may be waiting for its write: that message may be the one lost."""
+
 MANY = 25
 """As many decisions at once promise more: their request waits to be full, since each costs four requests in all."""
 
@@ -58,15 +61,17 @@ def _publish_missed(parts: Parts, now: float) -> None:
     known = [one for one in missed if one[1] in names]
     # A decided ticket may wait for its write for as long as Zendesk is away or a person pauses.
     held = parts.store.waiting(messages.WRITE) + parts.store.waiting(messages.CONFIRM) + depths["writes"]
+    waiting = [one for one in known if held and parts.store.ticket(one[0], one[1])]
     lost: dict[int, tuple[float, list[str]]] = {}
     for ticket_id, name, at in known:
-        if not held or parts.store.ticket(ticket_id, name) is None:
+        if (ticket_id, name, at) not in waiting:
             lost.setdefault(ticket_id, (at, []))[1].append(name)
     for ticket_id, (at, owing) in lost.items():
         log.warning("its message was lost, published again", extra={"ticket": ticket_id})
         again = NewTicket(ticket_id=ticket_id, received_at=at, classifiers=tuple(owing))
         publish(parts.celery, messages.CLASSIFY, again)
     parts.store.asked_again([(ticket_id, name) for ticket_id, name, _ in known], now)
+    parts.store.asked_again([(ticket_id, name) for ticket_id, name, _ in waiting], now - MISSED_AFTER_S + HELD_S)
 
 
 def _resume_writes(parts: Parts) -> bool:

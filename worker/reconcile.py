@@ -87,9 +87,10 @@ def _enqueue(parts: Parts, tickets: Sequence[Ticket], missed: Mapping[int, list[
     for one in tickets:
         if one.id in missed:
             told = NewTicket(ticket_id=one.id, received_at=now, classifiers=tuple(missed[one.id]))
+            # As at the door: should the message be lost, `deferred` looks after it.
+            parts.store.expect(_delivery(one.id), one.id, now, missed[one.id])
             publish(parts.celery, messages.CLASSIFY, with_text(told, one))
-            # As after a webhook: should the message be lost, `deferred` looks after it.
-            parts.store.mark_delivered(_delivery(one.id), one.id, now, missed[one.id])
+            parts.store.mark_delivered(_delivery(one.id))
             log.info("queued: only the export told of it", extra={"ticket": one.id})
     if missed:
         log.warning("%d tickets had no decision, and are sorted now: were webhooks lost, or Redis?", len(missed))

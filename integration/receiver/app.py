@@ -120,7 +120,8 @@ def _take(receiver: Receiver) -> tuple[str, str]:
     except Ignored as reason:
         return "ignored", str(reason)
     about = {"ticket": ticket.ticket_id, "delivery": delivery_id}
-    if receiver.store.delivered(delivery_id):
+    # Before publishing: Redis may be gone between the two, and the transport may lose the message meanwhile.
+    if not receiver.store.expect(delivery_id, ticket.ticket_id, ticket.received_at, receiver.classifiers):
         log.info("duplicate", extra=about)
         return "duplicate", "this delivery is in the queue already"
     with tracing.root("webhook", ticket=ticket.ticket_id) as trace:
@@ -128,7 +129,7 @@ def _take(receiver: Receiver) -> tuple[str, str]:
     log.info("queued", extra=about)
     try:
         # After publishing, never before: a mark without a message would lose the ticket.
-        receiver.store.mark_delivered(delivery_id, ticket.ticket_id, ticket.received_at, receiver.classifiers)
+        receiver.store.mark_delivered(delivery_id)
     except RedisError as error:  # published but not marked: a repetition costs work, not correctness
         log.warning("delivery not marked: %s", type(error).__name__, extra=about)
     return "accepted", "queued"

@@ -66,7 +66,7 @@ def test_after_presort_forgot_a_ticket_its_history_tells(client: Client, desk: D
 def test_states_without_a_suggestion(client: Client, desk: Desk, store: Store) -> None:
     unsorted = desk.file()
     assert client.ask("GET", unsorted.ticket_id).json()["classifiers"][0]["state"] == "nothing"
-    store.mark_delivered("d", unsorted.ticket_id, time.time(), ["category"])
+    store.expect("d", unsorted.ticket_id, time.time(), ["category"])
     assert client.ask("GET", unsorted.ticket_id).json()["classifiers"][0]["state"] == "waiting"
     empty = desk.file("", " ")
     desk.classify(empty)

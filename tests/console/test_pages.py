@@ -42,7 +42,7 @@ def test_now_before_anything_came(anna: Visitor) -> None:
 @pytest.mark.usefixtures("busy")
 def test_now_says_what_comes_against_what_is_usual(anna: Visitor, store: Store) -> None:
     outcomes.caught_up(store.redis, time.time() - 200)
-    store.mark_delivered("d", 4711, time.time() - 600, ["category"])
+    store.expect("d", 4711, time.time() - 600, ["category"])
     text = words(anna.get("/"))
     assert "Alerts 1 firing Orders::Delivery" in text
     assert "without an outcome longest: ticket 4711, 10 min" in text

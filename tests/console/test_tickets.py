@@ -139,7 +139,7 @@ def test_an_older_one_is_found_among_the_decisions_that_ended(anna: Visitor, sto
 
 
 def test_one_that_waits(anna: Visitor, store: Store) -> None:
-    store.mark_delivered("d", 7, time.time(), ["category"])
+    store.expect("d", 7, time.time(), ["category"])
     assert "It waits to be sorted." in words(anna.get("/tickets/7"))
 
 

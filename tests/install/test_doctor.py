@@ -233,7 +233,7 @@ def test_scopes_that_zendesk_does_not_tell_are_no_trouble() -> None:
 
 def test_a_queue_that_stands_still(store: Store) -> None:
     now = time.time()
-    store.mark_delivered("d", 7, now - 3_700, ["category"])
+    store.expect("d", 7, now - 3_700, ["category"])
     store.park(messages.CLASSIFY, {}, "reason")
     late, parked = machine.queue(store, now)
     assert late.level == "warning"

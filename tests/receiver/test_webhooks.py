@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from integration import messages, settings
 from integration.controls import Controls
+from integration.publisher import create_celery
 from integration.receiver import create_app
 from integration.settings import Settings, SettingsError
 from integration.store import Store
@@ -222,6 +223,16 @@ def test_a_delivery_is_marked_seen_only_after_publishing(config: Settings, store
     assert refused.status_code == 503
     assert deliver(client, fixture("ticket_created.json")).json == {"status": "accepted", "reason": "queued"}
     assert len(queued(store)) == 1
+
+
+def test_a_ticket_whose_publishing_fails_is_looked_after(config: Settings, store: Store) -> None:
+    """Noted before its message, never after: what happens to Redis between the two must not lose the ticket."""
+    app = create_app(config)
+    app.extensions["presort"].celery = create_celery("a test", "redis://127.0.0.1:1/0", timeout_s=1)
+    assert deliver(app.test_client(), fixture("ticket_created.json")).status_code == 503
+    assert [(ticket_id, name) for ticket_id, name, _ in store.unanswered(time.time(), 9)] == [
+        (int(EVENT["detail"]["id"]), "category")
+    ]
 
 
 def test_the_public_test_secret_is_refused_for_a_real_account(config: Settings) -> None:

@@ -48,8 +48,8 @@ def test_a_ticket_whose_message_was_lost_is_published_again(desk: Desk) -> None:
     """The transport takes a message and notes it in two steps; whoever dies between them loses it."""
     lost, fresh = desk.file(), desk.file()
     long_ago = time.time() - deferred.MISSED_AFTER_S - 1
-    desk.parts.store.mark_delivered("a", lost.ticket_id, long_ago, ["category"])
-    desk.parts.store.mark_delivered("b", fresh.ticket_id, time.time(), ["category"])
+    desk.parts.store.expect("a", lost.ticket_id, long_ago, ["category"])
+    desk.parts.store.expect("b", fresh.ticket_id, time.time(), ["category"])
     for _ in range(3):
         deferred.resume(desk.parts)
         assert desk.parts.store.depths()["tickets"] == 1
@@ -64,13 +64,13 @@ def test_a_second_delivery_of_an_answered_ticket_is_not_missed(desk: Desk) -> No
     ticket = desk.file()
     desk.classify(ticket)
     desk.settle()
-    desk.parts.store.mark_delivered("again", ticket.ticket_id, 0.0, ["category"])
+    desk.parts.store.expect("again", ticket.ticket_id, 0.0, ["category"])
     desk.classify(ticket)
     assert desk.parts.store.unanswered(time.time(), 10) == []
 
 
 def test_a_classifier_that_is_gone_is_not_missed_for_ever(desk: Desk) -> None:
-    desk.parts.store.mark_delivered("a", 1, 0.0, ["renamed"])
+    desk.parts.store.expect("a", 1, 0.0, ["renamed"])
     deferred.resume(desk.parts)
     assert desk.parts.store.depths()["tickets"] == 0
     assert desk.parts.store.unanswered(time.time(), 10) == []
@@ -80,7 +80,7 @@ def test_a_lost_ticket_is_found_though_others_wait_for_zendesk(desk: Desk) -> No
     """A decided ticket that waits for its write is not lost; one without a record is."""
     lost, waiting = desk.file(), desk.file()
     for ticket in (lost, waiting):
-        desk.parts.store.mark_delivered(str(ticket.ticket_id), ticket.ticket_id, 0.0, ["category"])
+        desk.parts.store.expect(str(ticket.ticket_id), ticket.ticket_id, 0.0, ["category"])
     desk.classify(waiting)
     desk.parts.store.hold_updates(60)
     desk.work()
@@ -90,20 +90,38 @@ def test_a_lost_ticket_is_found_though_others_wait_for_zendesk(desk: Desk) -> No
     assert desk.parts.store.depths()["tickets"] == 1
 
 
+def test_a_decided_ticket_whose_write_was_lost_is_found_soon_after_the_last_wait(desk: Desk) -> None:
+    """While others wait it may wait too, so it is not published; but nor is it forgotten for another two minutes."""
+    lost, waiting = desk.file(), desk.file()
+    store = desk.parts.store
+    store.expect("a", lost.ticket_id, 0.0, ["category"])
+    desk.classify(lost)
+    store.redis.delete(messages.WRITES_QUEUE)
+    desk.classify(waiting)
+    deferred.resume(desk.parts)
+    assert store.depths()["tickets"] == 0
+    desk.settle()
+    ((_, _, at),) = store.unanswered(time.time(), 10)
+    assert 0 < at + deferred.MISSED_AFTER_S - time.time() <= deferred.HELD_S
+    store.asked_again([(lost.ticket_id, "category")], 0.0)  # as if those seconds had passed
+    deferred.resume(desk.parts)
+    assert [one.ticket_id for one in queued(store)] == [lost.ticket_id]
+
+
 def test_of_a_lost_ticket_only_those_are_asked_who_owe_an_answer(desk: Desk) -> None:
     """After a loss of Redis the others may have answered on the ticket itself, and an agent may have emptied that."""
     first = desk.parts.config.classifiers[0]
     both = (first, msgspec.structs.replace(first, name="other"))
     desk.parts.config = msgspec.structs.replace(desk.parts.config, classifiers=both)
-    desk.parts.store.mark_delivered("a", 1, 0.0, ["other"])
-    desk.parts.store.mark_delivered("b", 2, 0.0, ["category", "other"])
+    desk.parts.store.expect("a", 1, 0.0, ["other"])
+    desk.parts.store.expect("b", 2, 0.0, ["category", "other"])
     deferred.resume(desk.parts)
     told = {one.ticket_id: set(one.classifiers) for one in queued(desk.parts.store)}
     assert told == {1: {"other"}, 2: {"category", "other"}}
 
 
 def test_nothing_counts_as_lost_while_something_waits(desk: Desk) -> None:
-    desk.parts.store.mark_delivered("a", 1, 0.0, ["category"])
+    desk.parts.store.expect("a", 1, 0.0, ["category"])
     publish(desk.parts.celery, messages.CLASSIFY, desk.file())
     deferred.resume(desk.parts)
     assert desk.parts.store.depths()["tickets"] == 1

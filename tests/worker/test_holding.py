@@ -70,7 +70,7 @@ def test_what_a_pause_holds_is_not_taken_for_lost(desk: Desk) -> None:
     ticket = desk.file()
     desk.classify(ticket)
     desk.work()
-    desk.parts.store.mark_delivered("one", ticket.ticket_id, time.time() - HOUR, ["category"])
+    desk.parts.store.expect("one", ticket.ticket_id, time.time() - HOUR, ["category"])
     deferred.resume(desk.parts)
     assert desk.parts.store.depths() == dict.fromkeys(desk.parts.store.depths(), 0) | {"deferred": 1}
 

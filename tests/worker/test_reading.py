@@ -94,7 +94,7 @@ def test_who_is_waited_for_is_not_missed(desk: Desk) -> None:
     ticket, lost = conversation(desk), desk.file()
     long_ago = time.time() - deferred.MISSED_AFTER_S - 1
     for one in (ticket, lost):
-        desk.parts.store.mark_delivered(str(one.ticket_id), one.ticket_id, long_ago, ["category"])
+        desk.parts.store.expect(str(one.ticket_id), one.ticket_id, long_ago, ["category"])
     desk.classify(ticket)
     for _ in range(2):
         deferred.resume(desk.parts)

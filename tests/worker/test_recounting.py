@@ -272,7 +272,7 @@ def test_what_was_undecided_when_it_was_read_counts_when_it_is_decided(
     waiting = late.file()
     ticket = zendesk.simulation.account.tickets[waiting.ticket_id]
     ticket.created_at = start * HOUR - 2 * HOUR
-    store.mark_delivered("d", ticket.id, ticket.created_at, ["category"])
+    store.expect("d", ticket.id, ticket.created_at, ["category"])
     for _ in range(5):
         look(late, zendesk, lambda: zendesk.clock.advance(HOUR))
     assert counting.counting_since(store.redis, "category") == start, "one is not decided yet"
