@@ -6,18 +6,22 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
+from demo import sidebar
 from demo.scenario import SPIKE, SPIKE_TO, arrivals
-from demo.stage import CLASSIFIER, PASSWORD, WORKERS, Stage, call, stage
+from demo.stage import AGENT_SECRET, CLASSIFIER, PASSWORD, WORKERS, Stage, call, stage
+from demo.tickets import Ticket
 from integration import alerting, counting
 from integration.store import Store
 
 IMAGES = Path("docs/img")
 SEED = 3
 SIZE: ViewportSize = {"width": 1360, "height": 860}
+SIDEBAR: ViewportSize = {"width": sidebar.WIDTH, "height": 400}
 
 
 def main() -> None:
@@ -33,13 +37,15 @@ def main() -> None:
         page = browser.new_page(viewport=SIZE, color_scheme="light")
         page.goto(running.zendesk_url)  # first, for its chart draws what it saw
         began = time.monotonic()
+        filed: dict[int, Ticket] = {}
         for arrival in arrivals(SEED):
             if arrival.at > SPIKE_TO:
                 break
             page.wait_for_timeout(max(0.0, began + arrival.at - time.monotonic()) * 1000)
             new = {"subject": arrival.ticket.subject, "description": arrival.ticket.description, "channel": "email"}
-            call(f"{running.zendesk_url}/simulator/tickets", new)
+            filed[call(f"{running.zendesk_url}/simulator/tickets", new)["id"]] = arrival.ticket
         _console(browser.new_page(viewport=SIZE, color_scheme="light"), running)
+        _sidebar(browser.new_page(viewport=SIDEBAR, color_scheme="light"), running, filed)
         page.bring_to_front()
         page.wait_for_timeout(2200)
         page.screenshot(path=IMAGES / "simulator.png")
@@ -60,6 +66,19 @@ def _console(page: Page, running: Stage) -> None:
         page.wait_for_load_state("networkidle")
         page.wait_for_timeout(700)  # charts are drawn a moment later
         page.screenshot(path=IMAGES / f"{name}.png")
+
+
+def _sidebar(page: Page, running: Stage, filed: Mapping[int, Ticket]) -> None:
+    """What an agent sees beside a ticket that Presort was not sure about, having asked why."""
+    store = Store(running.redis_url)
+    records = (store.ticket(one, CLASSIFIER) for one in filed)
+    ticket_id = next(one.decision.ticket_id for one in records if one and one.outcome == "suggested")
+    ticket = filed[ticket_id]
+    with sidebar.frame(page, running.console_url, AGENT_SECRET) as frame:
+        frame.open(ticket_id, ticket.subject, ticket.description)
+        page.get_by_role("button", name="Why?").click()
+        page.wait_for_timeout(2000)
+        page.screenshot(path=IMAGES / "sidebar.png", full_page=True)
 
 
 if __name__ == "__main__":

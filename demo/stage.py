@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from demo import history, processes, tickets
+from integration import embedded_redis
 from integration.simulator.config import SimulatorConfig
 
 SECRET = "demo-webhook-secret"  # noqa: S105 - signs and verifies on this machine only
+AGENT_SECRET = "demo-agent-secret-of-32-characters-or-more"  # noqa: S105 - signs for the sidebar, on this machine only
 PASSWORD = "made-up-tickets"  # noqa: S105 - the console's, for whoever tries it on this machine
 BUNDLE = Path(__file__).with_name("bundle")
 WORKERS = 2
@@ -26,7 +28,12 @@ CLASSIFIER = "category"
 
 
 class Stage(NamedTuple):
-    """Where everything is, once it runs."""
+    """Where everything is, once it runs.
+
+    Attributes:
+        children: the processes by name, Redis among them.
+        start: starts one of them again, once it has ended: its name, and variables beside ``environ``.
+    """
 
     zendesk_url: str
     receiver_url: str
@@ -36,62 +43,86 @@ class Stage(NamedTuple):
     alerts: list[dict[str, Any]]
     children: dict[str, subprocess.Popen[bytes]]
     logs: Path
+    start: Callable[[str, Mapping[str, str]], None]
 
 
 @contextmanager
-def stage(folder: Path, account: SimulatorConfig | None = None) -> Iterator[Stage]:
+def stage(
+    folder: Path,
+    account: SimulatorConfig | None = None,
+    *,
+    ports: tuple[int, int, int] = (8090, 8080, 8081),
+    console: bool = True,
+    bundle: str = BUNDLE.as_posix(),
+    more: str = "",
+) -> Iterator[Stage]:
     """Start all of it and wait until it is ready; stops all of it.
 
     Args:
         folder: for data and logs.
         account: that the local Zendesk plays, with the demo's categories and webhook.
+        ports: of Zendesk, receiver and console, if they are free; 0 for any.
+        console: whether it is started.
+        bundle: the classifier's, as in ``presort.toml``.
+        more: TOML tables beside the demo's.
 
     Raises:
         ProcessError: something did not start.
         NoRedisError: there is no Redis server on this machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    zendesk, receiver, console = (processes.free_port(wanted) for wanted in (8090, 8080, 8081))
+    zendesk, receiver, desk = (processes.free_port(wanted) for wanted in ports)
+    redis = processes.free_port()
+    redis_url = f"redis://127.0.0.1:{redis}/0"
     with ExitStack() as stack:
         alerts: list[dict[str, Any]] = []
-        alert_url = stack.enter_context(_listener(alerts))
-        redis_url = stack.enter_context(processes.redis_server(folder / "redis"))
-        history.put(redis_url, CLASSIFIER)
         account = _account(receiver, account or SimulatorConfig())
         environ = {
-            "PRESORT_CONFIG": str(_presort_toml(folder, account, zendesk, receiver, console)),
+            "PRESORT_CONFIG": str(folder / "presort.toml"),
             "PRESORT_REDIS_URL": redis_url,
             "PRESORT_WEBHOOK_SECRETS": SECRET,
             "PRESORT_ZENDESK_CLIENT_SECRET": account.client_secret,
-            "PRESORT_ALERT_URLS": alert_url,
+            "PRESORT_ALERT_URLS": stack.enter_context(_listener(alerts)),
             "PRESORT_CONSOLE_PASSWORD": PASSWORD,
+            "PRESORT_AGENT_SECRETS": AGENT_SECRET,
         }
-
-        children: dict[str, subprocess.Popen[bytes]] = {}
-
-        def start(name: str, command: list[str], port: int | None = None) -> None:
-            log = folder / f"{name}.log"
-            child = processes.process([sys.executable, "-m", *command], log=log, port=port, environ=environ)
-            children[name] = stack.enter_context(child)
-
+        _presort_toml(folder, account, (zendesk, receiver, desk), bundle, more)
         (folder / "simulator.json").write_bytes(msgspec.json.encode(account))
         simulator = ["integration.simulator", "--port", str(zendesk), "--config", str(folder / "simulator.json")]
-        start("simulator", simulator, zendesk)
-        start("receiver", ["gunicorn", "-c", "python:integration.receiver.gunicorn"], receiver)
-        start("console", ["gunicorn", "-c", "python:integration.web.gunicorn"], console)
-        for number in range(1, WORKERS + 1):
-            start(f"worker-{number}", ["worker", "run"])
-        start("beat", ["worker", "beat"])
+        commands: dict[str, tuple[list[str], int | None]] = {
+            "redis": (embedded_redis.command(folder / "redis", redis), redis),
+            "simulator": (_module(*simulator), zendesk),
+            "receiver": (_module("gunicorn", "-c", "python:integration.receiver.gunicorn"), receiver),
+            **({"console": (_module("gunicorn", "-c", "python:integration.web.gunicorn"), desk)} if console else {}),
+            **{f"worker-{number}": (_module("worker", "run"), None) for number in range(1, WORKERS + 1)},
+            "beat": (_module("worker", "beat"), None),
+        }
+        children: dict[str, subprocess.Popen[bytes]] = {}
+
+        def start(name: str, extra: Mapping[str, str]) -> None:
+            command, port = commands[name]
+            child = processes.process(command, log=folder / f"{name}.log", port=port, environ={**environ, **extra})
+            children[name] = stack.enter_context(child)
+
+        start("redis", {})
+        history.put(redis_url, CLASSIFIER)
+        for name in [one for one in commands if one != "redis"]:
+            start(name, {})
         yield Stage(
             zendesk_url=f"http://127.0.0.1:{zendesk}",
             receiver_url=f"http://127.0.0.1:{receiver}",
-            console_url=f"http://127.0.0.1:{console}",
+            console_url=f"http://127.0.0.1:{desk}",
             redis_url=redis_url,
             environ=environ,
             alerts=alerts,
             children=children,
             logs=folder,
+            start=start,
         )
+
+
+def _module(*command: str) -> list[str]:
+    return [sys.executable, "-m", *command]
 
 
 def call(url: str, document: object | None = None) -> Any:  # noqa: ANN401 - whatever the JSON holds
@@ -112,9 +143,9 @@ def _account(receiver: int, account: SimulatorConfig) -> SimulatorConfig:
     )
 
 
-def _presort_toml(folder: Path, account: SimulatorConfig, zendesk: int, receiver: int, console: int) -> Path:
-    path = folder / "presort.toml"
-    path.write_text(
+def _presort_toml(folder: Path, account: SimulatorConfig, ports: tuple[int, int, int], bundle: str, more: str) -> None:
+    zendesk, receiver, console = ports
+    (folder / "presort.toml").write_text(
         f"""
 [zendesk]
 subdomain = "demo"
@@ -132,16 +163,17 @@ field_id = {account.category_field_id}
 prediction_field_id = {account.predicted_field_id}
 confidence_field_id = {account.confidence_field_id}
 model_field_id = {account.model_field_id}
-bundle = "{BUNDLE.as_posix()}"
+bundle = "{bundle}"
 mode = "prefill"
 
 [spikes]  # a minute passes in a second
 tick_s = 1
 late_ticks = 1
+
+{more}
 """,
         encoding="utf-8",
     )
-    return path
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from demo.processes import free_port, process
+from demo.sidebar import AGENT
 from integration import asking, feedback, messages
 from integration.agent_api import desk as limits
 from integration.agent_api import routes
@@ -24,7 +25,7 @@ from integration.settings import Settings
 from integration.store import Store
 from integration.web.app import create_app
 from model_export.bundle.predictor import Predictor
-from tests.agent.conftest import AGENT, HEX_SECRET, SECRET, Answering, Client, token
+from tests.agent.conftest import HEX_SECRET, SECRET, Answering, Client, token
 from tests.simulator.support import Running
 from tests.worker.conftest import SURE, Desk
 from worker import explaining

@@ -4,120 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import requests
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
+from demo import sidebar
+from demo.sidebar import AGENT, Frame
 from integration import asking, feedback
 from integration.agent_api import packing
 from integration.store import Store
 from integration.zendesk.channels import STUB_CHANNELS
 from model_export.bundle.predictor import Predictor
-from tests.agent.conftest import AGENT, Answering, token
+from tests.agent.conftest import SECRET, Answering
 from tests.chromium import chromium
 from tests.worker.conftest import ACCOUNT, SURE, Desk
 
-APP = "https://presort.apps.example"
-SDK = "https://static.zdassets.com/zendesk_app_framework_sdk/2.0/zaf_sdk.min.js"
 FIELD = f"ticket.customField:custom_field_{ACCOUNT.category_field_id}"
-FAKE = Path(__file__).with_name("fake_zaf.js")
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[BrowserContext]:
     with chromium() as browser:
-        yield browser.new_context(viewport={"width": 320, "height": 700})
-
-
-@dataclass
-class Frame:
-    """The agent's screen: the app as packed, in Zendesk's sidebar.
-
-    Attributes:
-        secret: what Zendesk signs with; None for the right one.
-        away: Presort cannot be reached.
-        asked: the app's requests.
-    """
-
-    page: Page
-    console: str
-    ticket: dict[str, Any] = field(default_factory=dict)
-    secret: str | None = None
-    away: bool = False
-    refuses: bool = False
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def open(self, ticket_id: int, status: str = "open", **more: object) -> None:
-        """Open the ticket; paths of ZAF are written with ``__`` for the dot."""
-        self.ticket = {
-            "ticket.id": ticket_id,
-            "ticket.status": status,
-            "ticket.subject": SURE[0],
-            "ticket.description": SURE[1],
-            "ticket.via": {"channel": "email"},
-            "currentUser.id": AGENT,
-            "currentUser.locale": "en-US",
-        } | {name.replace("__", "."): value for name, value in more.items()}
-        host = {"ticket": self.ticket, "form": {}, "refuses": self.refuses}
-        host["metadata"] = {"settings": {"api_url": self.console + "/"}}
-        self.page.add_init_script(f"window.HOST = {json.dumps(host)};")
-        self.page.goto(f"{APP}/assets/iframe.html")
-
-    @property
-    def form(self) -> dict[str, Any]:
-        """What the app set in the ticket's form."""
-        found: dict[str, Any] = self.page.evaluate("window.HOST.form")
-        return found
-
-    def proxy(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Zendesk's proxy: signs with the setting, as the app asks for, and lets no secret into the browser."""
-        self.asked.append(options)
-        assert options["secure"] is True
-        assert options["headers"] == {"Authorization": "Bearer {{jwt.token}}"}
-        asked = options["jwt"]
-        assert (asked["algorithm"], asked["secret_key"]) == ("HS256", "{{setting.shared_secret}}")
-        if self.away:
-            return {"status": 502, "text": "<html>Bad gateway</html>"}
-        secret = {} if self.secret is None else {"secret": self.secret}
-        bearer = token(0, life_s=asked["expiry"], **secret, **asked["claims"])
-        headers = {"Authorization": f"Bearer {bearer}", "Content-Type": options["contentType"]}
-        answer = requests.request(
-            options["type"], options["url"], data=options.get("data", "").encode(), headers=headers, timeout=20
-        )
-        return {"status": answer.status_code, "text": answer.text}
+        yield browser.new_context(viewport={"width": sidebar.WIDTH, "height": 700})
 
 
 @pytest.fixture
 def frame(browser: BrowserContext, console: str) -> Iterator[Frame]:
-    """The sidebar's 320 px; whatever the browser complains about fails the test."""
-    page = browser.new_page()
-    frame = Frame(page, console)
-    files = packing.files("https://presort.acme.com")
-
-    def serve(route: Route) -> None:
-        if route.request.url == SDK:
-            route.fulfill(body=FAKE.read_text(encoding="utf-8"), content_type="text/javascript")
-            return
-        name = urlsplit(route.request.url).path.lstrip("/")
-        if name not in files:
-            route.fulfill(status=404 if name != "favicon.ico" else 204)
-            return
-        route.fulfill(body=files[name], content_type=TYPES[Path(name).suffix])
-
-    page.route("**/*", serve)
-    page.expose_function("zendeskProxy", frame.proxy)
-    page.on("console", lambda message: frame.complaints.append(message.text))
-    page.on("pageerror", lambda error: frame.complaints.append(str(error)))
-    yield frame
-    page.close()
+    """The sidebar's 320 px; whatever the browser complains about, or the proxy is not asked rightly, fails the test."""
+    with sidebar.frame(browser.new_page(), console, SECRET) as frame:
+        yield frame
     assert frame.complaints == []
+    for options in frame.asked:
+        assert options["secure"] is True
+        assert options["headers"] == {"Authorization": "Bearer {{jwt.token}}"}
+        assert (options["jwt"]["algorithm"], options["jwt"]["secret_key"]) == ("HS256", "{{setting.shared_secret}}")
 
 
 @pytest.fixture
@@ -130,7 +50,7 @@ def sorted_ticket(desk: Desk) -> int:
 
 
 def test_the_agent_sees_what_and_how_sure(frame: Frame, sorted_ticket: int) -> None:
-    frame.open(sorted_ticket)
+    frame.open(sorted_ticket, *SURE[:2])
     page = frame.page
     expect(page.get_by_role("heading", level=1)).to_have_text("Orders::Refund")
     expect(page.locator("section")).to_contain_text("very likely, 9")
@@ -140,7 +60,7 @@ def test_the_agent_sees_what_and_how_sure(frame: Frame, sorted_ticket: int) -> N
 
 
 def test_accepting_sets_the_form_and_is_noted(frame: Frame, sorted_ticket: int, store: Store) -> None:
-    frame.open(sorted_ticket)
+    frame.open(sorted_ticket, *SURE[:2])
     frame.page.get_by_role("button", name="Accept").click()
     expect(frame.page.get_by_text("You accepted it.")).to_be_visible()
     expect(frame.page.get_by_role("status")).to_contain_text("Orders::Refund is in the form")
@@ -152,7 +72,7 @@ def test_accepting_sets_the_form_and_is_noted(frame: Frame, sorted_ticket: int, 
 
 
 def test_an_alternative_is_one_click_away(frame: Frame, sorted_ticket: int, store: Store) -> None:
-    frame.open(sorted_ticket)
+    frame.open(sorted_ticket, *SURE[:2])
     button = frame.page.locator("li").first.get_by_role("button")
     name = button.inner_text().removeprefix("Use ")
     button.click()
@@ -162,7 +82,7 @@ def test_an_alternative_is_one_click_away(frame: Frame, sorted_ticket: int, stor
 
 
 def test_any_category_can_be_chosen(frame: Frame, sorted_ticket: int, store: Store) -> None:
-    frame.open(sorted_ticket)
+    frame.open(sorted_ticket, *SURE[:2])
     frame.page.get_by_label("Another category").select_option("Billing::Invoice")
     frame.page.get_by_role("button", name="Use it").click()
     expect(frame.page.get_by_text("It was corrected to Billing::Invoice.")).to_be_visible()
@@ -173,7 +93,7 @@ def test_any_category_can_be_chosen(frame: Frame, sorted_ticket: int, store: Sto
 
 
 def test_the_keyboard_is_enough(frame: Frame, sorted_ticket: int, answering: Answering) -> None:
-    frame.open(sorted_ticket)
+    frame.open(sorted_ticket, *SURE[:2])
     accept = frame.page.get_by_role("button", name="Accept")
     expect(accept).to_be_visible()
     frame.page.keyboard.press("Tab")
@@ -192,7 +112,7 @@ def test_the_keyboard_is_enough(frame: Frame, sorted_ticket: int, answering: Ans
 
 
 def test_why_names_words_and_says_what_that_means(frame: Frame, sorted_ticket: int, answering: Answering) -> None:
-    frame.open(sorted_ticket)
+    frame.open(sorted_ticket, *SURE[:2])
     with answering():
         frame.page.get_by_role("button", name="Why?").click()
         place = frame.page.locator("[id^=why-]")
@@ -206,7 +126,7 @@ def test_why_names_words_and_says_what_that_means(frame: Frame, sorted_ticket: i
 def test_without_a_worker_why_says_so_and_can_be_asked_again(
     frame: Frame, sorted_ticket: int, answering: Answering
 ) -> None:
-    frame.open(sorted_ticket)
+    frame.open(sorted_ticket, *SURE[:2])
     why = frame.page.get_by_role("button", name="Why?")
     why.click()
     expect(frame.page.get_by_role("alert")).to_have_text("No worker answers at the moment.")
@@ -223,7 +143,7 @@ def test_a_conversations_own_words_are_weighed(frame: Frame, sorted_ticket: int,
         {"author": {"role": "agent"}, "message": {"content": "Which one?"}},
     ]
     via = {"channel": "native_messaging"}
-    frame.open(sorted_ticket, ticket__description="Conversation with Ann", ticket__via=via, ticket__conversation=said)
+    frame.open(sorted_ticket, SURE[0], "Conversation with Ann", ticket__via=via, ticket__conversation=said)
     with answering():
         frame.page.get_by_role("button", name="Why?").click()
         expect(frame.page.get_by_text("speaks for it").first).to_be_visible()
@@ -233,7 +153,7 @@ def test_a_conversations_own_words_are_weighed(frame: Frame, sorted_ticket: int,
 
 def test_presort_away_is_an_error_with_a_way_out(frame: Frame, sorted_ticket: int) -> None:
     frame.away = True
-    frame.open(sorted_ticket)
+    frame.open(sorted_ticket, *SURE[:2])
     expect(frame.page.get_by_role("alert")).to_have_text("Presort cannot be reached.")
     frame.away = False
     frame.page.get_by_role("button", name="Try again").click()
@@ -243,13 +163,13 @@ def test_presort_away_is_an_error_with_a_way_out(frame: Frame, sorted_ticket: in
 
 def test_another_secret_is_no_access(frame: Frame, sorted_ticket: int) -> None:
     frame.secret = "a-secret-that-nobody-configured-anywhere"
-    frame.open(sorted_ticket)
+    frame.open(sorted_ticket, *SURE[:2])
     expect(frame.page.get_by_role("alert")).to_contain_text("Ask an admin to compare the app's shared secret")
 
 
 def test_a_ticket_without_a_suggestion(frame: Frame, desk: Desk) -> None:
     ticket = desk.file()
-    frame.open(ticket.ticket_id)
+    frame.open(ticket.ticket_id, *SURE[:2])
     expect(frame.page.get_by_text("No suggestion for this ticket")).to_be_visible()
     desk.classify(ticket)
     frame.page.get_by_role("button", name="Look again").click()
@@ -257,7 +177,7 @@ def test_a_ticket_without_a_suggestion(frame: Frame, desk: Desk) -> None:
 
 
 def test_a_closed_ticket_is_only_shown(frame: Frame, sorted_ticket: int) -> None:
-    frame.open(sorted_ticket, status="closed")
+    frame.open(sorted_ticket, *SURE[:2], status="closed")
     expect(frame.page.get_by_text("This ticket is closed")).to_be_visible()
     expect(frame.page.get_by_role("button")).to_have_count(1)  # why
     expect(frame.page.get_by_text("It could also be")).to_be_visible()
@@ -267,7 +187,7 @@ def test_a_form_that_lacks_the_field_is_said_and_nothing_is_noted(
     frame: Frame, sorted_ticket: int, store: Store
 ) -> None:
     frame.refuses = True
-    frame.open(sorted_ticket)
+    frame.open(sorted_ticket, *SURE[:2])
     frame.page.get_by_role("button", name="Accept").click()
     expect(frame.page.get_by_role("status")).to_contain_text("The form did not take Orders::Refund")
     assert "accepted" not in store.funnel()
@@ -278,7 +198,7 @@ def test_several_labels_are_boxes(frame: Frame, desk: Desk, several: Predictor, 
     desk.parts.publish_models()
     ticket = desk.file()
     desk.classify(ticket)
-    frame.open(ticket.ticket_id)
+    frame.open(ticket.ticket_id, *SURE[:2])
     page = frame.page
     expect(page.get_by_role("checkbox", name="Orders::Refund")).to_be_checked()
     page.get_by_label("Another category").select_option("Billing::Invoice")
@@ -292,7 +212,7 @@ def test_several_labels_are_boxes(frame: Frame, desk: Desk, several: Predictor, 
 
 def test_a_strangers_text_stays_text(frame: Frame, sorted_ticket: int, answering: Answering) -> None:
     evil = '<img/src=x/onerror="document.title=1"> refund'
-    frame.open(sorted_ticket, ticket__subject=evil, ticket__description=None)
+    frame.open(sorted_ticket, evil, "", ticket__description=None)
     with answering():
         frame.page.get_by_role("button", name="Why?").click()
         expect(frame.page.get_by_text("speaks for it").first).to_be_visible()
@@ -304,7 +224,7 @@ def test_a_strangers_text_stays_text(frame: Frame, sorted_ticket: int, answering
     ("locale", "words"), [("de", "sehr wahrscheinlich"), ("fr-CA", "très probable"), ("xx", "very likely")]
 )
 def test_it_speaks_the_agents_language(frame: Frame, sorted_ticket: int, locale: str, words: str) -> None:
-    frame.open(sorted_ticket, currentUser__locale=locale)
+    frame.open(sorted_ticket, *SURE[:2], currentUser__locale=locale)
     expect(frame.page.locator("section")).to_contain_text(words)
 
 
@@ -312,7 +232,7 @@ def test_it_speaks_the_agents_language(frame: Frame, sorted_ticket: int, locale:
 def test_it_fits_the_sidebar_and_can_be_read_in_light_and_dark(
     frame: Frame, sorted_ticket: int, answering: Answering, scheme: str
 ) -> None:
-    frame.open(sorted_ticket, colorScheme=scheme)
+    frame.open(sorted_ticket, *SURE[:2], colorScheme=scheme)
     with answering():
         frame.page.get_by_role("button", name="Why?").click()
         expect(frame.page.get_by_text("speaks for it").first).to_be_visible()
@@ -324,7 +244,7 @@ def test_it_fits_the_sidebar_and_can_be_read_in_light_and_dark(
 
 
 def test_the_app_asks_for_short_tokens_bound_to_the_ticket(frame: Frame, sorted_ticket: int) -> None:
-    frame.open(sorted_ticket)
+    frame.open(sorted_ticket, *SURE[:2])
     expect(frame.page.get_by_role("heading", level=1)).to_be_visible()
     asked = frame.asked[0]["jwt"]
     assert asked["expiry"] == 60
