@@ -97,8 +97,8 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     """What answers: kept to notice a change.
 
     Attributes:
-        seen: "name@version thresholds" to when a watcher last served it, Unix seconds; several while models are
-            swapped.
+        seen: "name@version thresholds" to when a watcher last served it, Unix seconds, in the order in which they took
+            over; several while models are swapped.
         labels: tag to since when it may be answered; 0 for those that were there when looking began.
     """
 
@@ -147,16 +147,17 @@ def taken_back(redis: Redis, ticket_id: int, classifier: str) -> bool:
 def add(redis: Redis, unit: Unit, classifier: str, counts: Mapping[tuple[int, str], int]) -> None:
     """Add tickets by (tick or Unix hour, category); a value under "" tells what a ticket has beyond one category.
 
-    All values of an hour add up to its tickets, so one with three categories has -2 under "". Hours before counting
-    began are nobody else's to count. Given a pipeline, they are added in one step with what else it holds.
+    All values of an hour add up to its tickets, so one with three categories has -2 under "". What is taken away is
+    negative, and none falls below zero. Hours before counting began are nobody else's to count. Given a pipeline, they
+    are added in one step with what else it holds.
     """
     sums: defaultdict[str, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
     for (at, category), tickets in counts.items():
         for one in {category, ALL} - {""}:
             sums[_key(unit, classifier, one, at)][at % BLOCK] += tickets
     for key, added in sums.items():
-        steps = [part for place, by in added.items() for part in ("INCRBY", "i32", f"#{place}", by)]
-        redis.execute_command("BITFIELD", key, *steps)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        steps = [part for place, by in added.items() for part in ("INCRBY", "u32", f"#{place}", by)]
+        redis.execute_command("BITFIELD", key, "OVERFLOW", "SAT", *steps)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         redis.expire(key, HOURS_TTL if unit == "hours" else TICKS_TTL)
     if named := {category for _, category in counts} - {""}:
         redis.sadd(_categories_key(classifier), *named, ALL)

@@ -1,15 +1,15 @@
 """The contract of a rebuild: the hours before counting began, as far as they were read from Zendesk's export.
 
 ``integration.counting`` counts the tickets of every whole hour since it began; these are those of the hours before,
-each ticket once: its bit is set in the same step as it is counted. Functions take the Redis connection; the keys are in
-the table of ``integration.store``.
+each ticket once: its bit is set in the same step as it is counted, and cleared in the one that takes it back. Functions
+take the Redis connection; the keys are in the table of ``integration.store``.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 from redis import Redis
@@ -23,7 +23,7 @@ from integration.times import local_time
 _RUN, _OPEN = "presort:recount", "presort:recount_open"
 
 COUNTED_TTL = 90 * DAY
-"""Much longer than a rebuild takes."""
+"""Much longer than a rebuild takes: for so long what is deleted can be taken back."""
 
 
 class Recount(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,31 +91,47 @@ def drop(redis: Redis) -> None:
 
 def count(redis: Redis, classifier: str, tickets: Sequence[Filed]) -> set[int]:
     """Count those of the tickets that were not counted before, in one step; returns their ids."""
+    return _turn(redis, classifier, tickets, by=1)
+
+
+def take_back(redis: Redis, classifier: str, tickets: Sequence[Filed]) -> set[int]:
+    """Uncount those that ``count`` counted and nobody took back yet, in one step; returns their ids.
+
+    What has no category now stays counted. Nor do any wait for a decision any longer, see ``leave_open``.
+    """
+    if tickets:
+        redis.srem(_OPEN, *(one.ticket_id for one in tickets))
+    return _turn(redis, classifier, [one for one in tickets if one.categories], by=-1)
+
+
+def _turn(redis: Redis, classifier: str, tickets: Sequence[Filed], *, by: Literal[1, -1]) -> set[int]:
+    """Count tickets whose bit is not set, or uncount those whose bit is, and turn their bits."""
     by_key: defaultdict[str, dict[int, Filed]] = defaultdict(dict)
     for one in tickets:
         by_key[_counted_key(classifier, one.ticket_id)][one.ticket_id % CHUNK] = one
-
-    new: list[Filed] = []
+    after = int(by > 0)
+    turned: list[Filed] = []
 
     def step(pipe: Pipeline) -> None:
-        new.clear()
+        turned.clear()
         for key, chunk in by_key.items():
             asked = [part for bit in chunk for part in ("GET", "u1", bit)]
-            counted = pipe.execute_command("BITFIELD", key, *asked)  # type: ignore[no-untyped-call]  # by redis-py
-            new.extend(one for one, done in zip(chunk.values(), counted, strict=True) if not done)
+            bits = pipe.execute_command("BITFIELD", key, *asked)  # type: ignore[no-untyped-call]  # by redis-py
+            turned.extend(one for one, bit in zip(chunk.values(), bits, strict=True) if bit != after)
         hours: Counter[tuple[int, str]] = Counter()
         pipe.multi()
-        for one in new:
-            pipe.setbit(_counted_key(classifier, one.ticket_id), one.ticket_id % CHUNK, 1)
-            hours.update((int(one.at // HOUR), category) for category in one.categories)
-            hours[int(one.at // HOUR), ""] -= len(one.categories) - 1
-        for key in by_key:
+        for one in turned:
+            key = _counted_key(classifier, one.ticket_id)
+            pipe.setbit(key, one.ticket_id % CHUNK, after)
             pipe.expire(key, COUNTED_TTL)
+            for category in one.categories:
+                hours[int(one.at // HOUR), category] += by
+            hours[int(one.at // HOUR), ""] -= by * (len(one.categories) - 1)
         counting.add(pipe, "hours", classifier, hours)
 
     if tickets:
         redis.transaction(step, *by_key)
-    return {one.ticket_id for one in new}
+    return {one.ticket_id for one in turned}
 
 
 def leave_open(redis: Redis, ticket_ids: Sequence[int]) -> None:

@@ -37,14 +37,15 @@ class Expected(NamedTuple):
 
 
 def expected(parts: Parts, classifier: Classifier, seen: Counted, now: float) -> Expected | None:
-    """What the ticks of ``seen`` should have brought; None before a whole hour was counted.
+    """What the ticks of ``seen`` should have brought; None before a whole hour was counted, or for an old model.
 
     Learns anew when an hour is over, or when something changed that counts depend on; one process at a time (the
     store's lock ``watch``). ``now`` in Unix seconds.
     """
     redis, config = parts.store.redis, parts.config
     manifest = parts.predictors[classifier.name].manifest
-    changes.notice(redis, classifier.name, manifest, now)
+    if not changes.notice(redis, classifier.name, manifest, now):
+        return None
     changed = counting.changes(redis, classifier.name)
     until = int((now - config.spikes.late_ticks * config.spikes.tick_s) // HOUR)
     base = usual.baseline(redis, classifier.name)

@@ -1,7 +1,6 @@
 """Reads Zendesk's export: tickets that have no decision are sorted after all, solved ones wait for a look back.
 
-What was deleted, which is what marking as spam does, or was given a tag of ``spikes.ignored_tags``, is taken back from
-the counts.
+What was deleted, or was given a tag of ``spikes.ignored_tags``, is taken back from the counts (``unwanted``).
 
 Webhooks are lost, receivers are down, Redis may be; the export tells of every ticket. What counts as decided is what
 Redis remembers, or what the ticket itself carries of ours. The export leaves out the last minute, in which webhooks
@@ -14,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from integration import counting, messages, outcomes
+from integration import messages, outcomes
 from integration.messages import NewTicket
 from integration.publisher import publish
 from integration.zendesk.client import Ticket
@@ -22,6 +21,7 @@ from integration.zendesk.errors import Refused, ZendeskError
 from integration.zendesk.history import carries_ours
 from worker.parts import Parts
 from worker.reading import with_text
+from worker.unwanted import take_back
 
 log = logging.getLogger("presort.ledger")
 
@@ -54,7 +54,7 @@ def reconcile(parts: Parts) -> None:
                 outcomes.save_cursor(redis, None)
             return
         _enqueue(parts, page.tickets, missed, now)
-        _take_back(parts, [one for one in page.tickets if is_unwanted(parts, one)])
+        take_back(parts, page.tickets)
         outcomes.await_judgement(redis, _to_judge(parts, page.tickets))
         outcomes.save_cursor(redis, page.cursor)
         if page.last:
@@ -87,28 +87,14 @@ def _enqueue(parts: Parts, tickets: Sequence[Ticket], missed: Mapping[int, list[
     for one in tickets:
         if one.id in missed:
             told = NewTicket(ticket_id=one.id, received_at=now, classifiers=tuple(missed[one.id]))
-            # As at the door: should the message be lost, `deferred` looks after it.
-            parts.store.expect(_delivery(one.id), one.id, now, missed[one.id])
             publish(parts.celery, messages.CLASSIFY, with_text(told, one))
+            # As after a webhook: should the message be lost, `deferred` looks after it.
+            parts.store.expect(_delivery(one.id), one.id, now, missed[one.id])
             parts.store.mark_delivered(_delivery(one.id))
             log.info("queued: only the export told of it", extra={"ticket": one.id})
     if missed:
         log.warning("%d tickets had no decision, and are sorted now: were webhooks lost, or Redis?", len(missed))
         outcomes.count_steps(parts.store.redis, {"reconciled": len(missed)})
-
-
-def is_unwanted(parts: Parts, ticket: Ticket) -> bool:
-    """Whether a ticket counts for no alert, whatever it says: it is deleted, or tagged as an import is."""
-    return ticket.status == "deleted" or not {*ticket.tags}.isdisjoint(parts.config.spikes.ignored_tags)
-
-
-def _take_back(parts: Parts, tickets: Sequence[Ticket]) -> None:
-    """Uncount them, as far as Redis remembers what they counted for: two days, longer than alerts look at."""
-    ids = [one.id for one in tickets]
-    for classifier in parts.config.classifiers:
-        decisions = [one.decision for one in parts.store.tickets(ids, classifier.name)]
-        if number := counting.uncount(parts.store.redis, decisions, tick_s=parts.config.spikes.tick_s):
-            log.info("%d tickets count no longer for %s: they were deleted or tagged", number, classifier.name)
 
 
 def _delivery(ticket_id: int) -> str:

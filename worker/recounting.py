@@ -3,8 +3,8 @@
 ``integration.counting`` counts the tickets of each whole hour since it began, as they are decided; those of the hours
 before are counted here, whoever decided about them, so that an hour has one owner. A pass reads all that changed since
 some time, a page a look, while ``reconcile`` is through and nobody else uses up Zendesk's limit. A page's tickets are
-counted, each once ever, before its cursor is kept: a crash repeats the page and counts nothing twice. A ticket that
-changes meanwhile moves to the export's end, which is read too, so that none is lost.
+counted, each once, before its cursor is kept: a crash repeats the page and counts nothing twice. A ticket that changes
+meanwhile moves to the export's end, which is read too, so that none is lost; one that was deleted is taken back there.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from integration.store import DAY, HOUR
 from integration.times import local_time
 from integration.zendesk.client import Ticket
 from integration.zendesk.errors import RateLimited, Refused, ZendeskError
-from integration.zendesk.history import tags
-from model_export.bundle.manifest import Label
+from worker.answers import answer_of, value_of
 from worker.parts import Parts
-from worker.planning import SEPARATOR
-from worker.reconcile import PAGE, is_unwanted
+from worker.reconcile import PAGE
+from worker.unwanted import is_unwanted, take_back
 
 log = logging.getLogger("presort.recount")
 
@@ -54,9 +53,6 @@ TOLD_EVERY = 50
 BY_PEOPLE = 0.1
 """Where a person's word told the category of a larger share, the past is as if another model had answered."""
 
-ROUNDED = 0.005
-"""What a confidence of two decimals may have lost."""
-
 
 def recount(parts: Parts) -> None:
     """Read a page, if the hours of a classifier do not reach back; by one process at a time."""
@@ -77,6 +73,7 @@ def recount(parts: Parts) -> None:
             cursor = None if isinstance(error, Refused) else run.cursor
             recounts.save(redis, msgspec.structs.replace(run, cursor=cursor, not_before=now + wait_s))
             return
+        take_back(parts, page.tickets)
         counted, by_people = _count(parts, run, [one for one in page.tickets if _is_past(parts, run, one, own)])
         changes = [one.updated_at for one in page.tickets if one.updated_at is not None]
         run = msgspec.structs.replace(
@@ -92,32 +89,6 @@ def recount(parts: Parts) -> None:
             log.info("past hours: %s", run.describe(now, parts.config.zendesk.time_zone))
         if page.last:
             _end(parts, run, now)
-
-
-def answer_of(ticket: Ticket, classifier: Classifier, labels: Sequence[Label]) -> tuple[str, ...] | None:
-    """What Presort answered and was sure of, as labels of the model that serves; None when the ticket does not tell.
-
-    An unsure answer counts nowhere, whatever a person made of it: it did not when it came.
-    """
-    answer = str(ticket.fields.get(classifier.prediction_field_id or 0) or "")
-    confidence = _number(ticket.fields.get(classifier.confidence_field_id or 0))
-    if not answer or confidence is None:
-        return None
-    found = _stand_for(answer.split(SEPARATOR), classifier, labels)
-    sure = found and found[0].threshold - ROUNDED <= confidence and found[0].threshold <= 1  # best first
-    return tuple(one.value for one in found) if sure else ()
-
-
-def value_of(ticket: Ticket, classifier: Classifier, labels: Sequence[Label]) -> tuple[str, ...]:
-    """What stands in the category field, as labels of the model that serves."""
-    found = _stand_for(tags(ticket.fields.get(classifier.field_id)), classifier, labels)
-    return tuple(one.value for one in found)
-
-
-def _stand_for(options: Sequence[str], classifier: Classifier, labels: Sequence[Label]) -> list[Label]:
-    """The labels of options; of several that became one option, the first."""
-    known = {classifier.option(one.value): one for one in reversed(labels)}
-    return [known[one] for one in options if one in known]
 
 
 def _begin(parts: Parts, now: float) -> Recount | None:
@@ -222,10 +193,3 @@ def _classifiers(parts: Parts, run: Recount) -> list[Classifier]:
 def _decided(parts: Parts, classifier: Classifier, ticket_ids: Sequence[int]) -> dict[int, Decision]:
     """What Redis remembers of the decisions about tickets, by id."""
     return {one.decision.ticket_id: one.decision for one in parts.store.tickets(ticket_ids, classifier.name)}
-
-
-def _number(value: object) -> float | None:
-    try:
-        return float(str(value))
-    except ValueError:
-        return None

@@ -24,6 +24,9 @@ SEEN = max(spikes.WINDOWS)
 EXPLAINS = 0.8
 """A parent is not told where one child brings so much of its excess."""
 
+OUTAGE = 5.0
+"""Tickets of the account that were due in a row of ticks in which none came: of all time chance spends 4 % in such."""
+
 NOTHING = 1e-9
 """Tickets expected where there is nothing to judge."""
 
@@ -241,7 +244,18 @@ def _families(look: Look) -> list[tuple[int, list[int]]]:
 def _over(look: Look, row: int, alert: Alert) -> bool:
     since = look.column(alert.opened_at)
     ratio = max(alert.peak, alert.observed / max(alert.expected, NOTHING))
-    return spikes.is_over(look.counts[row, since:], look.expected[row, since:], ratio)
+    # An outage is what a silence is about; of a spike it tells nothing.
+    told = ~_outages(look)[since:] if alert.kind == "spike" else slice(None)
+    return spikes.is_over(look.counts[row, since:][told], look.expected[row, since:][told], ratio)
+
+
+def _outages(look: Look) -> Bools:
+    """(T,) ticks whose tickets are lost, or come later: runs in which none of the account's came, and many were due."""
+    empty = look.counts[-1] == 0
+    run = np.cumsum(np.diff(empty, prepend=False))
+    due = np.bincount(run, weights=look.expected[-1] * empty)
+    lost: Bools = empty & (due[run] >= OUTAGE)
+    return lost
 
 
 def _due(look: Look) -> float:

@@ -23,13 +23,16 @@ from worker.spikes import Ints, threshold
 
 log = logging.getLogger("presort.watch")
 
+LOCK_S = 30
+"""Longer than any step of a look takes, and shorter than the minute between two: who is killed stops none but his."""
+
 BACKLOG = 100
 """More tickets than this wait to be classified: the newest counts are not whole."""
 
 
 def watch(parts: Parts, now: float) -> None:
     """One look at all classifiers, by one process at a time; then tell what changed. ``now`` in Unix seconds."""
-    with parts.store.lock("watch", life_s=60) as prolong:
+    with parts.store.lock("watch", life_s=LOCK_S) as prolong:
         if prolong is None:
             return
         for classifier in parts.config.classifiers:

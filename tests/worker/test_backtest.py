@@ -135,6 +135,14 @@ def test_a_ticket_with_several_categories_counts_in_each_and_once_in_all(tmp_pat
     assert (found.tickets, found.unsorted) == (2, 1)
 
 
+def test_more_tickets_in_a_minute_than_can_be_counted_are_refused() -> None:
+    """They would count as if there were none."""
+    at = datetime(2026, 3, 1, 9, 30, tzinfo=UTC).timestamp()
+    with pytest.raises(HistoryError, match=r"65,536 tickets in the minute of 2026-03-01 09:30 UTC .*: leave them out"):
+        gathered(labels("refund"), [(at, ("refund",))] * 65_536, "a test")
+    assert gathered(labels("refund"), [(at, ("refund",))] * 65_535, "a test").counts.max() == 65_535
+
+
 def test_only_the_days_asked_for_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "tickets.csv"
     path.write_text("created_at,category\n2026-03-01,a\n2026-03-02,a\n2026-03-03,a\n")

@@ -77,6 +77,21 @@ def test_a_rollback_within_the_hour_is_covered_by_the_promotions_hold_and_a_late
     assert watchers.look(200, OLD)[0].detail == "category@2 -> category@1"
 
 
+def test_who_serves_what_others_have_left_does_not_look(store: Store) -> None:
+    """It would tell that alerts of labels it does not know are gone."""
+
+    def looks(minute: float, manifest: Manifest) -> bool:
+        return notice(store.redis, "category", manifest, BEGAN + 60 * minute)
+
+    assert looks(0, OLD)
+    assert looks(1, NEW)
+    for minute in range(2, 90):  # one worker is stuck
+        assert not looks(minute, OLD)
+        assert looks(minute, NEW)
+    assert looks(96, OLD), "all have gone back"
+    assert not looks(97, NEW), "but one"
+
+
 def test_a_weekend_without_workers_changes_nothing(watchers: Watchers) -> None:
     watchers.look(0, OLD)
     assert watchers.look(3 * 24 * 60, OLD) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import cycle
 from typing import Any
 
@@ -22,7 +23,8 @@ from integration.zendesk.client import Page, Ticket
 from model_export.bundle.manifest import Label
 from tests.simulator.support import Running
 from tests.worker.conftest import ACCOUNT, SURE, Desk
-from worker import recounting
+from worker import reconcile, recounting
+from worker.answers import answer_of, value_of
 
 FIELD, ANSWER, CONFIDENCE = ACCOUNT.category_field_id, ACCOUNT.predicted_field_id, ACCOUNT.confidence_field_id
 EXPORT = "GET /api/v2/incremental/tickets/cursor"
@@ -383,6 +385,117 @@ def test_several_categories_of_one_ticket_are_one_ticket(store: Store) -> None:
     assert sum(hour.values()) == 3
 
 
+def delete(zendesk: Running, *ticket_ids: int) -> None:
+    """As spam, some time after the export was read; it tells of a change a minute later."""
+    for one in ticket_ids:
+        zendesk.post(f"/simulator/tickets/{one}/delete")
+    zendesk.clock.advance(ACCOUNT.export_lag_s + 1)
+
+
+def reconciled(late: Desk, zendesk: Running) -> None:
+    """Beat's messages, until all that is new in the export is read."""
+    redis = late.parts.store.redis
+    redis.delete("presort:export_read")
+    for _ in range(100):
+        zendesk.clock.advance(reconcile.PAGE_S)
+        reconcile.reconcile(late.parts)
+        if outcomes.caught_up_at(redis) is not None:
+            return
+    raise AssertionError("the export never ends")
+
+
+def test_what_is_deleted_after_a_rebuild_is_taken_back_once(late: Desk, zendesk: Running, store: Store) -> None:
+    history(zendesk)
+    answered = file(zendesk, 1.2, {FIELD: "bug_report", ANSWER: "refund_request", CONFIDENCE: "0.99"})
+    begin(late)
+    start = counting.counting_since(store.redis, "category") or 0
+    read_all(late, zendesk)
+    before = counted(store, zendesk)
+    hour = int(zendesk.simulation.account.tickets[answered].created_at // HOUR), "refund_request"
+    spam = sorted(zendesk.simulation.account.tickets)[3:12]
+    delete(zendesk, answered, *spam)
+    for _ in range(3):
+        reconciled(late, zendesk)
+    after = counted(store, zendesk)
+    assert before[hour] - after.get(hour, 0) == 1, "it was counted as Presort had answered, and so it is taken back"
+    kept = true_hours(zendesk, until=start * HOUR)
+    assert {key: count for key, count in after.items() if count} == kept
+    assert sum(before.values()) - sum(after.values()) == 10
+    assert min(after.values()) >= 0
+
+
+def test_what_is_deleted_while_the_export_is_read_does_not_count(late: Desk, zendesk: Running, store: Store) -> None:
+    """Whether or not its page was read; and whoever notices first, this pass or ``reconcile``."""
+    history(zendesk)
+    begin(late)
+    start = counting.counting_since(store.redis, "category") or 0
+    doomed = iter(sorted(zendesk.simulation.account.tickets)[:30:2])
+
+    def spoil() -> None:
+        if one := next(doomed, None):
+            delete(zendesk, one)
+            if one % 4 == 1:
+                reconciled(late, zendesk)
+
+    for _ in range(20):
+        look(late, zendesk, spoil)
+    read_all(late, zendesk)
+    assert {key: count for key, count in counted(store, zendesk).items() if count} == true_hours(
+        zendesk, until=start * HOUR
+    )
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_while_it_takes_back_nothing_is_taken_twice(
+    late: Desk, zendesk: Running, store: Store, monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    history(zendesk)
+    begin(late)
+    start = counting.counting_since(store.redis, "category") or 0
+    read_all(late, zendesk)
+    delete(zendesk, *sorted(zendesk.simulation.account.tickets)[:20])
+    work, dying = recounts.take_back, cycle([True, False])
+
+    def die(*args: Any) -> Any:
+        dies = next(dying)
+        found = None if dies and not after else work(*args)
+        if dies:
+            raise Killed
+        return found
+
+    monkeypatch.setattr(recounts, "take_back", die)
+    for _ in range(30):
+        with suppress(Killed):
+            reconciled(late, zendesk)
+    assert {key: count for key, count in counted(store, zendesk).items() if count} == true_hours(
+        zendesk, until=start * HOUR
+    )
+
+
+def test_what_a_person_moved_since_it_counted_takes_nothing_below_zero(store: Store) -> None:
+    """It counted under one category and tells another now: all tickets are right, and none is less than nothing."""
+    assert recounts.count(store.redis, "category", [Filed(1, 7200.0, ("a",)), Filed(2, 7200.0, ("b", "c"))]) == {1, 2}
+    assert recounts.take_back(store.redis, "category", [Filed(1, 7200.0, ("c", "d"))]) == {1}
+    assert recounts.take_back(store.redis, "category", [Filed(1, 7200.0, ("a",)), Filed(3, 7200.0, ("b",))]) == set()
+    (hour,) = counting.hours(store.redis, "category", 2, 3)
+    assert hour == {"a": 1, "b": 1, "": -1}
+    assert sum(hour.values()) == 1
+
+
+def test_what_was_restored_while_the_export_is_read_counts_again(store: Store) -> None:
+    one = [Filed(1, 7200.0, ("a",))]
+    for _ in range(2):
+        assert recounts.count(store.redis, "category", one) == {1}
+        assert recounts.take_back(store.redis, "category", one) == {1}
+    assert counting.hours(store.redis, "category", 2, 3) == [{}]
+
+
+def test_what_waited_for_a_decision_and_was_deleted_is_not_waited_for(store: Store) -> None:
+    recounts.leave_open(store.redis, [1, 2])
+    recounts.take_back(store.redis, "category", [Filed(1, 7200.0, ())])
+    assert recounts.left_open(store.redis) == [2]
+
+
 LABELS = [Label("refund", "Refund", 0.8), Label("old_money", "Money", 0.8), Label("never", "Never", 1.01)]
 ALIASED = settings.Classifier(
     field_id=1,
@@ -422,5 +535,5 @@ def test_what_a_ticket_tells(fields: dict[int, object], answer: tuple[str, ...] 
         submitter_id=None,
         fields=fields,
     )
-    assert recounting.answer_of(ticket, ALIASED, LABELS) == answer
-    assert recounting.value_of(ticket, ALIASED, LABELS) == value
+    assert answer_of(ticket, ALIASED, LABELS) == answer
+    assert value_of(ticket, ALIASED, LABELS) == value

@@ -142,6 +142,32 @@ def test_the_end_of_a_spike_is_judged_by_its_peak_not_by_what_is_left_of_it() ->
     assert not signs(seen, msgspec.structs.replace(left, peak=0.0))["a"].over
 
 
+def test_an_outage_is_no_evidence_that_a_spike_ended() -> None:
+    """Ten minutes in which twelve tickets of the account were due, and none came; they come late, or never."""
+    seen, spike = look({"a": 3}, minutes=40), alert("a", opened_at=END - 2400, peak=10.0)
+    seen.counts[:, -12:-2] = 0
+    assert not signs(seen, spike)["a"].over
+    ended = look({"a": 3}, minutes=40)
+    ended.counts[[0, 4, 5], -12:] = 0
+    ended.counts[5, -12:] = 1
+    assert signs(ended, spike)["a"].over, "others' tickets came all along"
+
+
+def test_what_came_before_and_after_an_outage_is_evidence() -> None:
+    seen, spike = look({}), alert("a", opened_at=END - 2400)
+    seen.counts[:, -20:-10] = 0
+    assert signs(seen, spike)["a"].over
+
+
+def test_a_gap_that_chance_leaves_is_evidence() -> None:
+    """Four tickets of the account were due: where they are rare that is an everyday gap."""
+    spike = alert("a", opened_at=END - 1200, peak=20.0)
+    seen = look({"a": 3})
+    seen.counts[:, -20:] = 0
+    seen.counts[5, [-20, -17, -14, -11, -8, -5, -2]] = 1
+    assert signs(seen, spike)["a"].over
+
+
 def test_no_tickets_at_all() -> None:
     seen = look({})
     seen.counts[:, -45:] = 0

@@ -226,6 +226,23 @@ def test_no_tickets_at_all_is_an_alert_and_ends_no_other(watched: Parts, past: P
     assert Counter(one for one in events(sink) if one != "grew") == {"fired": 2, "resolved": 2}
 
 
+def test_an_outage_in_a_spike_ends_no_alert(past: Past, sink: Sink) -> None:
+    """Ten minutes of webhooks are lost; the export brings their tickets later, each in the minute it was filed."""
+    past.look(15, spike=12)
+    begin, rate, past.rate = past.now, past.rate, 0.0
+    past.look(10)
+    past.rate = rate
+    past.look(6, spike=12)
+    assert "resolved" not in events(sink)
+    end, past.now = past.now, begin
+    past.pass_minutes(10, spike=12)
+    past.now = end
+    past.look(15, spike=12)
+    assert set(events(sink)) == {"fired", "grew"}
+    past.look(30)
+    assert events(sink)[-1] == "resolved", "a real end is noticed"
+
+
 def test_while_the_queue_holds_tickets_nothing_is_silent_or_over(watched: Parts, past: Past, sink: Sink) -> None:
     past.look(10, spike=12)
     watched.store.defer(CLASSIFY, [{"n": n} for n in range(200)], delay_s=600, reason="Zendesk is down")
@@ -314,6 +331,16 @@ def _born(parts: Parts) -> Parts:
     other = Parts(parts.config)
     other.__dict__["predictors"] = parts.predictors
     return other
+
+
+def test_a_killed_watcher_stops_no_other_look_than_its_own(watched: Parts, past: Past, calls: Calls) -> None:
+    """Its lock has run out when the next minute's look begins."""
+    past.pass_minutes(14, spike=20)
+    calls.made, calls.last = 0, 15
+    with pytest.raises(Killed):
+        watch.watch(_born(watched), past.now)
+    calls.last = 10**9
+    assert 0 < watched.store.redis.pttl("presort:lock:watch") <= 1000 * watched.config.spikes.tick_s / 2
 
 
 @pytest.mark.parametrize("spiking", [1, 3])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -12,13 +12,14 @@ from pathlib import Path
 from integration.settings import Classifier
 from integration.zendesk.client import Ticket
 from integration.zendesk.patience import Patience
-from model_export.bundle.manifest import Label
+from worker.answers import labels_of
 from worker.backtest.csv_file import COLUMNS
 from worker.backtest.history import History, gathered
 from worker.parts import Parts
 from worker.planning import SEPARATOR
-from worker.reconcile import PAGE, is_unwanted
-from worker.recounting import EVERY_S, answer_of, value_of
+from worker.reconcile import PAGE
+from worker.recounting import EVERY_S
+from worker.unwanted import is_unwanted
 
 Filed = dict[int, tuple[float, tuple[str, ...]]]
 
@@ -58,7 +59,7 @@ def read(
         for one in page.tickets:
             filed.pop(one.id, None)  # it has changed since it was read
             if _counts(parts, one, own) and since <= (one.created_at or 0.0) < until:
-                filed[one.id] = (one.created_at or 0.0, _labels(one, classifier, labels))
+                filed[one.id] = (one.created_at or 0.0, labels_of(one, classifier, labels))
         changed = [one.updated_at for one in page.tickets if one.updated_at is not None]
         if changed:
             progress((changed[-1] - since) / max(began - since, 1.0), len(page.tickets))
@@ -89,9 +90,3 @@ def keep(filed: Filed, path: Path) -> None:
 
 def _counts(parts: Parts, ticket: Ticket, own: int) -> bool:
     return ticket.submitter_id != own and not is_unwanted(parts, ticket)
-
-
-def _labels(ticket: Ticket, classifier: Classifier, labels: Sequence[Label]) -> tuple[str, ...]:
-    """What Presort answered, if it was sure; where it answered nothing, what people say."""
-    answer = answer_of(ticket, classifier, labels)
-    return value_of(ticket, classifier, labels) if answer is None else answer

@@ -57,7 +57,8 @@ def gathered(labels: Sequence[Label], filed: Collection[tuple[float, tuple[str, 
         where: they were read, for errors.
 
     Raises:
-        HistoryError: there is none with a category, there are far too many categories, or a time of another age.
+        HistoryError: there is none with a category, there are far too many categories or tickets in a minute, or a time
+            of another age.
     """
     sorted_ = [one for one in filed if one[1]]
     if not sorted_:
@@ -80,10 +81,17 @@ def gathered(labels: Sequence[Label], filed: Collection[tuple[float, tuple[str, 
             f"{where}: {len(labels):,} categories in {length / HOUR / 24:,.0f} days are too many to hold in memory: "
             "take less time with --from and --to; and is it the right column?"
         )
+    each = np.repeat(minutes, [len(values) for _, values in sorted_])
+    if (most := int(np.bincount(each).max())) > np.iinfo(np.uint16).max:
+        at = datetime.fromtimestamp(start + 60 * int(np.bincount(each).argmax()), UTC)
+        raise HistoryError(
+            f"{where}: {most:,} tickets in the minute of {at:%Y-%m-%d %H:%M} UTC are no stream but an import: "
+            "leave them out, or give them the time at which they were filed"
+        )
     place = {label.value: row for row, label in enumerate(labels)}
     counts = np.zeros((len(labels), length), dtype=np.uint16)
     rows = np.array([place[value] for _, values in sorted_ for value in values])
-    np.add.at(counts, (rows, np.repeat(minutes, [len(values) for _, values in sorted_])), 1)
+    np.add.at(counts, (rows, each), 1)
     whole = np.bincount(minutes, minlength=length).astype(np.uint16)
     names, counts = rolled_up([label.name for label in labels], counts, whole)
     above = names[len(labels) : -1]
