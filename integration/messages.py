@@ -2,7 +2,9 @@
 
 Publisher and worker both import it; neither Celery nor Redis is needed to read it. Payloads travel as JSON. A reader
 ignores fields it does not know and gives new ones a default, so that old and new releases can share a queue while a
-deployment rolls.
+deployment rolls. So a field may come if it has a default and may be ignored, and goes a release after it was last
+read; what would be read wrongly is another task, by another name: an older worker parks that. The same holds for what
+the store keeps; ``tests/test_upgrade.py`` has documents of the previous release.
 """
 
 from __future__ import annotations
@@ -54,6 +56,9 @@ QUEUES = {
 }
 
 
+CURE = "if another release wrote it, let that one work it off, or update all processes; then `presort parked retry`"
+"""For what this release cannot read."""
+
 Time = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 """Unix seconds; neither NaN nor infinite."""
 
@@ -71,9 +76,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         """Read it back.
 
         Raises:
-            msgspec.ValidationError: a field is missing or of another type.
+            msgspec.ValidationError: a field is missing or of another type; the message has the cure and no text of a
+                ticket's.
         """
-        return msgspec.convert(payload, cls)
+        try:
+            return msgspec.convert(payload, cls)
+        except msgspec.ValidationError as error:
+            raise msgspec.ValidationError(f"no {cls.__name__} that this release can read ({error}): {CURE}") from None
 
 
 class NewTicket(Message, frozen=True, kw_only=True):

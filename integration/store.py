@@ -96,7 +96,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from integration import counting
-from integration.messages import QUEUES, TICKETS_QUEUE, UPKEEP_QUEUE, WRITES_QUEUE, Decision
+from integration.messages import CURE, QUEUES, TICKETS_QUEUE, UPKEEP_QUEUE, WRITES_QUEUE, Decision
 from integration.records import Deferred, Model, Outcome, Parked, Record, Shadow
 
 HOUR = 3600
@@ -126,13 +126,6 @@ for step in string.gmatch(ARGV[3], '%a+') do redis.call('HINCRBY', KEYS[2], step
 redis.call('EXPIRE', KEYS[2], ARGV[2])
 if KEYS[3] then count(1, 3, 4) end  -- else it is no news
 return false
-"""
-
-# Before its message is published: whoever dies in between, the ticket is missed and looked after.
-_EXPECT = """
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-for i = 2, #ARGV do redis.call('ZADD', KEYS[2], 'NX', ARGV[1], ARGV[i]) end
-return 1
 """
 
 # Only the first outcome counts, and is told in the stream of decisions.
@@ -185,7 +178,6 @@ class Store:
             retry_on_error=[RedisConnectionError, RedisTimeoutError] if retries else [],
         )
         self._record = self.redis.register_script(_RECORD)
-        self._expect = self.redis.register_script(_EXPECT)
         self._finish = self.redis.register_script(_FINISH)
         self._take = self.redis.register_script(_TAKE)
 
@@ -199,19 +191,6 @@ class Store:
     def delivered(self, delivery_id: str) -> bool:
         """Whether this webhook delivery was already published."""
         return bool(self.redis.exists(f"presort:delivery:{delivery_id}"))
-
-    def expect(self, delivery_id: str, ticket_id: int, received_at: float, classifiers: Sequence[str]) -> bool:
-        """Note a ticket as one that waits for an outcome; False, and nothing noted, when its delivery was published."""
-        keys = [f"presort:delivery:{delivery_id}", "presort:unanswered"]
-        return bool(self._expect(keys=keys, args=[received_at, *(f"{ticket_id}:{name}" for name in classifiers)]))
-
-    def mark_delivered(self, delivery_id: str) -> None:
-        """Remember a published delivery, and count it as received."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.set(f"presort:delivery:{delivery_id}", 1, ex=DELIVERY_TTL)
-        pipe.hincrby(funnel_key(), "received", 1)
-        pipe.expire(funnel_key(), FUNNEL_TTL)
-        pipe.execute()
 
     def unanswered(self, until: float, limit: int) -> list[tuple[int, str, float]]:
         """(ticket id, classifier, Unix time of the webhook) of what came before ``until`` and has no outcome."""
@@ -322,21 +301,35 @@ class Store:
     # Messages that wait
 
     def defer(self, task: str, payloads: Sequence[dict[str, Any]], *, delay_s: float, reason: str) -> None:
-        """Put messages aside for a while, in their order: no worker sleeps, and they survive the worker."""
+        """Put messages aside for a while, in their order: no worker sleeps, and they survive the worker.
+
+        By Redis's clock, here and below: what a worker whose own is an hour ahead puts aside must not wait for an hour.
+        """
         if payloads:
-            due = time.time() + delay_s
+            due = self.now() + delay_s
             waiting = [msgspec.json.encode(Deferred(payload=payload, reason=reason)).decode() for payload in payloads]
             # Of equal times Redis makes the alphabet's order; a double keeps microseconds apart.
             self.redis.zadd(_later_key(task), {one: due + place * 1e-6 for place, one in enumerate(waiting)})
 
     def waiting(self, task: str, *, overdue_s: float = float("-inf")) -> int:
         """Messages of a task that are put aside, due or not; or those that have been due for so long."""
-        return int(self.redis.zcount(_later_key(task), "-inf", time.time() - overdue_s))
+        if overdue_s == float("-inf"):
+            return int(self.redis.zcard(_later_key(task)))
+        return int(self.redis.zcount(_later_key(task), "-inf", self.now() - overdue_s))
 
     def due(self, task: str, limit: int) -> list[tuple[str, dict[str, Any]]]:
-        """Payloads whose time has come, oldest first, each with the handle that ``drop_deferred`` takes."""
-        handles = self.redis.zrangebyscore(_later_key(task), "-inf", time.time(), start=0, num=limit)
-        return [(str(handle), msgspec.json.decode(str(handle), type=Deferred).payload) for handle in handles]
+        """Payloads whose time has come, oldest first, each with the handle that ``drop_deferred`` takes.
+
+        What this release cannot read is parked: it would keep all others from their turn.
+        """
+        found = []
+        for handle in map(str, self.redis.zrangebyscore(_later_key(task), "-inf", self.now(), start=0, num=limit)):
+            try:
+                found.append((handle, msgspec.json.decode(handle, type=Deferred).payload))
+            except msgspec.DecodeError as error:
+                self.park(task, handle, f"put aside in a form that this release cannot read ({error}): {CURE}")
+                self.drop_deferred(task, [handle])
+        return found
 
     def drop_deferred(self, task: str, handles: Sequence[str]) -> None:
         """Forget deferred messages, after they were published again."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from demo.processes import redis_server
-from integration import embedded_redis, settings
+from integration import embedded_redis, inbox, messages, settings
+from integration.messages import NewTicket
 from integration.store import Store
 
 FIXTURES = Path(__file__).with_name("fixtures")
@@ -21,6 +22,13 @@ def need(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def awaited(store: Store, ticket_id: int, at: float, classifiers: Sequence[str] = ("category",)) -> None:
+    """A ticket whose webhook came at a Unix time and has no outcome; its message was taken, or lost."""
+    ticket = NewTicket(ticket_id=ticket_id, received_at=at)
+    assert inbox.put(store.redis, messages.CLASSIFY, ticket, f"{ticket_id} {at}", classifiers)
+    store.redis.lpop(messages.TICKETS_QUEUE)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from integration.receiver import create_app
 from integration.records import Model
 from integration.settings import Settings
 from integration.store import Store
+from tests.conftest import awaited
 
 MONTH = "2026-11"
 
@@ -97,7 +98,7 @@ def test_the_table_says_precision_with_its_interval_and_what_was_changed_into_wh
 @pytest.mark.usefixtures("settings_file")
 def test_the_funnel_leads_from_received_to_kept(store: Store) -> None:
     today = f"{time.strftime('%Y-%m', time.gmtime())}"
-    store.mark_delivered("d1")
+    awaited(store, 1, time.time())
     outcomes.count(store.redis, [judgement(1, month=today), judgement(2, "delivery", month=today)])
     outcomes.await_judgement(store.redis, [7])
     output = CliRunner().invoke(main, ["agreement"]).output

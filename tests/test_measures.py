@@ -16,6 +16,7 @@ from integration.receiver import create_app
 from integration.recounts import Recount
 from integration.settings import Settings
 from integration.store import BURST, Store
+from tests.conftest import awaited
 
 
 def shown(config: Settings) -> dict[str, float]:
@@ -88,7 +89,7 @@ def test_the_oldest_ticket_a_channels_trouble_and_a_rebuild_show(config: Setting
     quiet = shown(config)
     assert quiet["presort_oldest_ticket_seconds{}"] == 0
     assert not [name for name in quiet if name.startswith(("presort_channel_failing", "presort_past_hours"))]
-    store.expect("d", 7, now - 600, ["category"])
+    awaited(store, 7, now - 600)
     notices.note_trouble(store.redis, "pager", notices.Trouble(since=now - 60, tries=3, again_at=now, reason="502"))
     run = Recount(until={"category": now}, since=now - 1000, began_at=now - 10, changed_to=now - 750)
     recounts.save(store.redis, run)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import msgspec
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 from celery_batches import Batches, SimpleRequest
@@ -26,7 +27,8 @@ class SafeBatches(Batches):
     worked through again message by message, and the one that raises alone is parked. Errors of Redis or the broker are
     nobody's fault: the messages go back to their queue, after a second's pause.
 
-    Celery's logging of what went wrong quotes arguments, and those hold ticket text: only the error's type is logged.
+    Celery's logging of what went wrong quotes arguments, and those hold ticket text: only the error's type is logged,
+    or what a message that cannot be read lacks.
     """
 
     abstract = True
@@ -67,7 +69,8 @@ class SafeBatches(Batches):
             for request in requests:
                 request.reject(requeue=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other messages go on
-            self._one_by_one(list(requests), type(error).__name__)
+            told = str(error) if isinstance(error, msgspec.ValidationError) else type(error).__name__
+            self._one_by_one(list(requests), told)
         else:
             for request in requests:
                 request.acknowledge()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging.config
 import sys
 from contextlib import suppress
-from datetime import timedelta
 from typing import NoReturn
 
 import click
@@ -15,9 +14,9 @@ from redis.exceptions import RedisError
 from integration import logs, messages, settings, tracing
 from model_export.bundle.channels import RegistryError
 from model_export.bundle.manifest import BundleError
-from worker import judging, recounting, shadow, tasks, transport
+from worker import judging, recounting, shadow, taking, tasks, ticking, transport
 from worker.backtest.cli import backtest
-from worker.consumer import consumer_class, repeating
+from worker.consumer import again_and_again, consumer_class, repeating
 from worker.notify.errors import SendError
 from worker.notify.trial import NoChannelError, trial
 from worker.parts import Parts
@@ -64,15 +63,16 @@ def run(loglevel: str) -> None:
     transport.install(parts.store.park)
     tasks.register(parts)
     parts.celery.conf.update(
-        worker_prefetch_multiplier=2 * parts.config.worker.batch,  # the next batch arrives while one is worked on
+        worker_prefetch_multiplier=2 * tasks.WRITES_AT_ONCE,  # the next batch arrives while one is worked on
         worker_enable_remote_control=False,  # our own heartbeat costs one key; gossip costs a message per worker pair
         worker_send_task_events=False,
         broker_channel_error_retry=True,  # Redis that is full refuses what a worker notes: wait, do not die
     )
     parts.celery.steps["consumer"].add(repeating([(10, parts.heartbeat), (60, parts.publish_models)]))
+    parts.celery.steps["consumer"].add(again_and_again(lambda: taking.take(parts)))
     parts.models.follow(30, parts.publish_models)
     parts.celery.conf.worker_consumer = consumer_class(parts.store.park)
-    queues = ",".join(sorted(set(messages.QUEUES.values())))
+    queues = ",".join(sorted({*messages.QUEUES.values()} - {messages.TICKETS_QUEUE}))  # `taking` has that one
     arguments = [
         *("--quiet", "worker", "--pool=solo", "--concurrency=1"),
         *(f"--queues={queues}", f"--loglevel={loglevel}"),
@@ -96,25 +96,19 @@ def beat(loglevel: str) -> None:
     """
     parts = _parts()
     _log_to_stderr(parts.config, loglevel)
-    tick = parts.config.spikes.tick_s
-    parts.celery.conf.beat_schedule = {
-        task: {
-            "task": task,
-            "schedule": timedelta(seconds=every),
-            # Nobody needs yesterday's look: without workers they would pile up.
-            "options": {"expires": max(5.0, every)},
+    parts.celery.conf.beat_schedule = ticking.plan(
+        {
+            messages.RESUME: 1.0,
+            messages.BACKFILL: 1.0,
+            messages.WATCH: parts.config.spikes.tick_s,
+            messages.RECONCILE: parts.config.ledger.every_s,
+            messages.JUDGE: judging.EVERY_S,
+            messages.RECOUNT: recounting.EVERY_S,
         }
-        for task, every in (
-            (messages.RESUME, 1.0),
-            (messages.BACKFILL, 1.0),
-            (messages.WATCH, tick),
-            (messages.RECONCILE, parts.config.ledger.every_s),
-            (messages.JUDGE, judging.EVERY_S),
-            (messages.RECOUNT, recounting.EVERY_S),
-        )
-    }
+    )
     # The schedule is these lines; there is nothing to keep on disk between runs.
-    parts.celery.Beat(scheduler="celery.beat:Scheduler", loglevel=loglevel, max_interval=1, quiet=True).run()
+    scheduler = ticking.scheduler_class(parts.store.redis)
+    parts.celery.Beat(scheduler=scheduler, loglevel=loglevel, max_interval=1, quiet=True).run()
 
 
 @main.command("shadow")

@@ -61,3 +61,27 @@ def repeating(timers: Sequence[Timer]) -> type[bootsteps.StartStopStep]:
                 parent.timer.call_repeatedly(seconds, call)
 
     return Repeating
+
+
+def again_and_again(work: Callable[[], float]) -> type[bootsteps.StartStopStep]:
+    """A step of the consumer that calls ``work`` after as many seconds as it asked for; between calls Celery works.
+
+    Celery forgets all timers when a connection breaks, so it begins anew with every one.
+    """
+
+    class Again(bootsteps.StartStopStep):
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def start(self, parent: Consumer) -> None:
+            """A connection is made."""
+
+            def again() -> None:
+                seconds = 1.0
+                try:
+                    seconds = work()
+                finally:
+                    parent.timer.call_after(seconds, again)
+
+            parent.timer.call_after(0, again)
+
+    return Again

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 
 import msgspec
 
@@ -43,7 +42,7 @@ def resume(parts: Parts) -> None:
                 parts.store.drop_deferred(task, [handle])
         while _resume_writes(parts):
             prolong()
-        _publish_missed(parts, time.time())
+        _publish_missed(parts, parts.clock())
 
 
 def _publish_missed(parts: Parts, now: float) -> None:

@@ -31,6 +31,7 @@ class Parts:
 
     config: Settings
     ask_again_at: float = 0.0  # time.monotonic(); see classifying._own_user_id
+    ticket_s: float = 0.0  # seconds a ticket of the last batch took; see taking.take
     tally: Tally = field(default_factory=Tally)  # what this process measures
 
     @cached_property

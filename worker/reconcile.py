@@ -13,9 +13,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from integration import messages, outcomes
+from integration import inbox, messages, outcomes
 from integration.messages import NewTicket
-from integration.publisher import publish
 from integration.zendesk.client import Ticket
 from integration.zendesk.errors import Refused, ZendeskError
 from integration.zendesk.history import carries_ours
@@ -87,10 +86,7 @@ def _enqueue(parts: Parts, tickets: Sequence[Ticket], missed: Mapping[int, list[
     for one in tickets:
         if one.id in missed:
             told = NewTicket(ticket_id=one.id, received_at=now, classifiers=tuple(missed[one.id]))
-            publish(parts.celery, messages.CLASSIFY, with_text(told, one))
-            # As after a webhook: should the message be lost, `deferred` looks after it.
-            parts.store.expect(_delivery(one.id), one.id, now, missed[one.id])
-            parts.store.mark_delivered(_delivery(one.id))
+            inbox.put(parts.store.redis, messages.CLASSIFY, with_text(told, one), _delivery(one.id), missed[one.id])
             log.info("queued: only the export told of it", extra={"ticket": one.id})
     if missed:
         log.warning("%d tickets had no decision, and are sorted now: were webhooks lost, or Redis?", len(missed))

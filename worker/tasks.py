@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 from celery_batches import SimpleRequest
 
 from integration import messages
-from integration.messages import Ask, Job, Message, NewTicket, Writes
+from integration.messages import Ask, Job, Message, Writes
 from worker import (
     backfilling,
-    classifying,
     deferred,
     explaining,
     jobs,
@@ -37,10 +36,6 @@ def register(parts: Parts) -> None:
     config = parts.config
     options = {"base": SafeBatches, "flush_interval": config.worker.flush_s, "park": parts.store.park}
     task = parts.celery.task
-
-    @task(name=messages.CLASSIFY, flush_every=config.worker.batch, **options)
-    def classify(requests: Sequence[SimpleRequest]) -> None:
-        classifying.classify(parts, _payloads(NewTicket, requests))
 
     @task(name=messages.WRITE, flush_every=WRITES_AT_ONCE, **options)
     def write(requests: Sequence[SimpleRequest]) -> None:

@@ -150,7 +150,7 @@ def _settled(parts: Parts, decisions: Sequence[Decision], tickets: Mapping[int, 
     ``updated_at`` counts whole seconds, so a safe update would not notice a second edit within the same one. A ticket
     that was only just created has had no editor yet.
     """
-    now = time.time()
+    now = parts.clock()
     moving = [
         one
         for one in decisions

@@ -7,14 +7,11 @@ import time
 from datetime import UTC, datetime
 
 import msgspec
-from celery import Celery
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from integration import messages, settings, tracing
-from integration.publisher import create_celery, publish
+from integration import inbox, messages, settings, tracing
 from integration.receiver import health, metrics
 from integration.receiver.payloads import Ignored, PayloadError, parse
 from integration.store import Store
@@ -40,7 +37,6 @@ class Receiver:
         self.classifiers = [one.name for one in config.classifiers]
         # Zendesk waits 12 s at most and comes again: better a quick 503 than a slow answer.
         self.store = Store(config.redis_url, timeout_s=REDIS_TIMEOUT_S, retries=0)
-        self.celery: Celery = create_celery("presort.receiver", config.redis_url, timeout_s=REDIS_TIMEOUT_S)
 
 
 def create_app(config: settings.Settings | None = None) -> Flask:
@@ -62,7 +58,7 @@ def create_app(config: settings.Settings | None = None) -> Flask:
         )
     if config.traced:
         tracing.configure("presort-receiver")
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.extensions["presort"] = Receiver(config)
     app.register_blueprint(routes)
@@ -81,7 +77,7 @@ def zendesk_webhook() -> tuple[Response, int]:
     except tuple(_REFUSALS) as error:
         status, reason, code = "refused", str(error), _REFUSALS[type(error)]
         log.warning("delivery refused with %d: %s", code, reason)
-    except (RedisError, OperationalError) as error:
+    except RedisError as error:
         status, reason, code = "unavailable", "the queue cannot be reached; send it again", 503
         log.error("queue unreachable: %s", type(error).__name__)  # noqa: TRY400 - an outage needs no stack trace
     metrics.WEBHOOKS.labels(status).inc()
@@ -100,7 +96,7 @@ _REFUSALS: dict[type[Exception], int] = {_NotJson: 415, signature.SignatureError
 
 
 def _take(receiver: Receiver) -> tuple[str, str]:
-    """The answer's status and reason; raises what ``_REFUSALS`` lists, or an error of Redis or the broker."""
+    """The answer's status and reason; raises what ``_REFUSALS`` lists, or an error of Redis."""
     if not request.is_json:
         raise _NotJson("Content-Type must be application/json: set the webhook's request format to JSON")
     body = request.get_data(cache=False)
@@ -120,18 +116,13 @@ def _take(receiver: Receiver) -> tuple[str, str]:
     except Ignored as reason:
         return "ignored", str(reason)
     about = {"ticket": ticket.ticket_id, "delivery": delivery_id}
-    # Before publishing: Redis may be gone between the two, and the transport may lose the message meanwhile.
-    if not receiver.store.expect(delivery_id, ticket.ticket_id, ticket.received_at, receiver.classifiers):
+    with tracing.root("webhook", ticket=ticket.ticket_id) as trace:
+        told = msgspec.structs.replace(ticket, trace=trace)
+        new = inbox.put(receiver.store.redis, messages.CLASSIFY, told, delivery_id, receiver.classifiers)
+    if not new:
         log.info("duplicate", extra=about)
         return "duplicate", "this delivery is in the queue already"
-    with tracing.root("webhook", ticket=ticket.ticket_id) as trace:
-        publish(receiver.celery, messages.CLASSIFY, msgspec.structs.replace(ticket, trace=trace))
     log.info("queued", extra=about)
-    try:
-        # After publishing, never before: a mark without a message would lose the ticket.
-        receiver.store.mark_delivered(delivery_id)
-    except RedisError as error:  # published but not marked: a repetition costs work, not correctness
-        log.warning("delivery not marked: %s", type(error).__name__, extra=about)
     return "accepted", "queued"
 
 

@@ -44,7 +44,10 @@ class AuthorizedSession(requests.Session):
         else:
             self.auth = _ClientCredentials(config, client_secret, store)
         self.headers["User-Agent"] = "Presort"
-        self.mount("https://", LocalAdapter(config.url) if config.url else HTTPAdapter())
+        # The account and nobody else: answers' links and redirects may name any host, and each request is authorised.
+        self.adapters.clear()
+        adapter = LocalAdapter(config.url) if config.url else HTTPAdapter()
+        self.mount(f"https://{config.subdomain}.zendesk.com/", adapter)
         self.hooks["response"].append(_raise_rate_limited)
 
 
@@ -87,7 +90,10 @@ class _ClientCredentials(AuthBase):
         }
         try:
             base = self._config.url or f"https://{self._config.subdomain}.zendesk.com"
-            response = requests.post(f"{base}/oauth/tokens", json=grant, timeout=self._config.timeout_s)
+            # A redirect (307) would take the secret along, wherever it leads.
+            response = requests.post(
+                f"{base}/oauth/tokens", json=grant, timeout=self._config.timeout_s, allow_redirects=False
+            )
         except requests.RequestException as error:
             raise TemporaryError(f"Zendesk's token endpoint cannot be reached: {type(error).__name__}") from error
         if response.status_code == 429 or response.status_code >= 500:

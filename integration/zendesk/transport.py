@@ -48,6 +48,8 @@ def translated() -> Iterator[None]:
         yield
     except ZendeskError:
         raise
+    except requests.exceptions.InvalidSchema as error:
+        raise UnreadableError("Zendesk's answer leads to another host, where our credentials do not go") from error
     except (requests.RequestException, APIException) as error:
         response = getattr(error, "response", None)
         if response is None:

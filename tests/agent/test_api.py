@@ -26,6 +26,7 @@ from integration.store import Store
 from integration.web.app import create_app
 from model_export.bundle.predictor import Predictor
 from tests.agent.conftest import HEX_SECRET, SECRET, Answering, Client, token
+from tests.conftest import awaited
 from tests.simulator.support import Running
 from tests.worker.conftest import SURE, Desk
 from worker import explaining
@@ -67,7 +68,7 @@ def test_after_presort_forgot_a_ticket_its_history_tells(client: Client, desk: D
 def test_states_without_a_suggestion(client: Client, desk: Desk, store: Store) -> None:
     unsorted = desk.file()
     assert client.ask("GET", unsorted.ticket_id).json()["classifiers"][0]["state"] == "nothing"
-    store.expect("d", unsorted.ticket_id, time.time(), ["category"])
+    awaited(store, unsorted.ticket_id, time.time())
     assert client.ask("GET", unsorted.ticket_id).json()["classifiers"][0]["state"] == "waiting"
     empty = desk.file("", " ")
     desk.classify(empty)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 import requests
+from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from integration import alerting, counting, usual
@@ -50,16 +51,17 @@ class _Quiet(WSGIRequestHandler):
         """No line for each request."""
 
 
-Serve = Callable[[Settings], str]
+Serve = Callable[[Settings | Flask], str]
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Serve a console of these settings; its address."""
+    """Serve a console of these settings, or another application; its address."""
     servers = []
 
-    def start(config: Settings) -> str:
-        server = make_server("127.0.0.1", 0, create_app(config), threaded=True, request_handler=_Quiet)
+    def start(what: Settings | Flask) -> str:
+        app = what if isinstance(what, Flask) else create_app(what)
+        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.port}"

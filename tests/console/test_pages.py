@@ -18,6 +18,7 @@ from integration.records import Alert
 from integration.settings import Channel, Settings
 from integration.store import Store
 from integration.usual import Row
+from tests.conftest import awaited
 from tests.console.conftest import EVIL, LABELS, PASSWORD, Visitor
 
 
@@ -42,7 +43,7 @@ def test_now_before_anything_came(anna: Visitor) -> None:
 @pytest.mark.usefixtures("busy")
 def test_now_says_what_comes_against_what_is_usual(anna: Visitor, store: Store) -> None:
     outcomes.caught_up(store.redis, time.time() - 200)
-    store.expect("d", 4711, time.time() - 600, ["category"])
+    awaited(store, 4711, time.time() - 600)
     text = words(anna.get("/"))
     assert "Alerts 1 firing Orders::Delivery" in text
     assert "without an outcome longest: ticket 4711, 10 min" in text

@@ -16,6 +16,7 @@ from integration.messages import Decision, NewTicket
 from integration.records import Record
 from integration.settings import Classifier
 from integration.store import Store
+from tests.conftest import awaited
 from tests.console.conftest import EVIL, LABELS, Visitor
 from tests.console.test_categories import MODEL, judgement
 from tests.console.test_pages import words
@@ -139,7 +140,7 @@ def test_an_older_one_is_found_among_the_decisions_that_ended(anna: Visitor, sto
 
 
 def test_one_that_waits(anna: Visitor, store: Store) -> None:
-    store.expect("d", 7, time.time(), ["category"])
+    awaited(store, 7, time.time())
     assert "It waits to be sorted." in words(anna.get("/tickets/7"))
 
 

@@ -22,6 +22,7 @@ from integration.store import Store
 from integration.zendesk.setup import Account, Webhook
 from integration.zendesk.setup import Invocation as Seen
 from integration.zendesk.webhooks import TICKET_CREATED
+from tests.conftest import awaited
 from tests.install.conftest import CONFIG, Desk
 from tests.simulator.support import eventually
 
@@ -233,7 +234,7 @@ def test_scopes_that_zendesk_does_not_tell_are_no_trouble() -> None:
 
 def test_a_queue_that_stands_still(store: Store) -> None:
     now = time.time()
-    store.expect("d", 7, now - 3_700, ["category"])
+    awaited(store, 7, now - 3_700)
     store.park(messages.CLASSIFY, {}, "reason")
     late, parked = machine.queue(store, now)
     assert late.level == "warning"
@@ -259,6 +260,17 @@ def test_a_refused_model_and_a_redis_that_forgets(well: Desk, store: Store) -> N
     store.redis.config_set("maxmemory-policy", "noeviction")
     assert "workers refused 2: their log says why" in lines(result, "model category")[0]
     assert "forgets messages when it is full: set maxmemory-policy noeviction" in lines(result, "redis")[0]
+
+
+def test_a_redis_that_may_outgrow_its_machine(store: Store) -> None:
+    """Unbounded, the kernel ends it; bounded, it refuses."""
+    bound = str(store.redis.config_get("maxmemory")["maxmemory"])
+    assert machine.redis(store).level == "ok"
+    store.redis.config_set("maxmemory", 0)
+    found = machine.redis(store)
+    store.redis.config_set("maxmemory", bound)
+    assert found.level == "warning"
+    assert "no bound: set maxmemory" in found.text
 
 
 @pytest.mark.usefixtures("desk")

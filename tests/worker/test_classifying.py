@@ -12,6 +12,7 @@ import pytest
 from integration import counting, messages
 from integration.messages import NewTicket
 from integration.publisher import publish
+from tests.conftest import awaited
 from tests.worker.conftest import SURE, Desk, queued
 from worker import deferred
 
@@ -48,8 +49,8 @@ def test_a_ticket_whose_message_was_lost_is_published_again(desk: Desk) -> None:
     """The transport takes a message and notes it in two steps; whoever dies between them loses it."""
     lost, fresh = desk.file(), desk.file()
     long_ago = time.time() - deferred.MISSED_AFTER_S - 1
-    desk.parts.store.expect("a", lost.ticket_id, long_ago, ["category"])
-    desk.parts.store.expect("b", fresh.ticket_id, time.time(), ["category"])
+    awaited(desk.parts.store, lost.ticket_id, long_ago)
+    awaited(desk.parts.store, fresh.ticket_id, time.time())
     for _ in range(3):
         deferred.resume(desk.parts)
         assert desk.parts.store.depths()["tickets"] == 1
@@ -64,13 +65,13 @@ def test_a_second_delivery_of_an_answered_ticket_is_not_missed(desk: Desk) -> No
     ticket = desk.file()
     desk.classify(ticket)
     desk.settle()
-    desk.parts.store.expect("again", ticket.ticket_id, 0.0, ["category"])
+    awaited(desk.parts.store, ticket.ticket_id, 0.0)
     desk.classify(ticket)
     assert desk.parts.store.unanswered(time.time(), 10) == []
 
 
 def test_a_classifier_that_is_gone_is_not_missed_for_ever(desk: Desk) -> None:
-    desk.parts.store.expect("a", 1, 0.0, ["renamed"])
+    awaited(desk.parts.store, 1, 0.0, ["renamed"])
     deferred.resume(desk.parts)
     assert desk.parts.store.depths()["tickets"] == 0
     assert desk.parts.store.unanswered(time.time(), 10) == []
@@ -80,7 +81,7 @@ def test_a_lost_ticket_is_found_though_others_wait_for_zendesk(desk: Desk) -> No
     """A decided ticket that waits for its write is not lost; one without a record is."""
     lost, waiting = desk.file(), desk.file()
     for ticket in (lost, waiting):
-        desk.parts.store.expect(str(ticket.ticket_id), ticket.ticket_id, 0.0, ["category"])
+        awaited(desk.parts.store, ticket.ticket_id, 0.0)
     desk.classify(waiting)
     desk.parts.store.hold_updates(60)
     desk.work()
@@ -94,7 +95,7 @@ def test_a_decided_ticket_whose_write_was_lost_is_found_soon_after_the_last_wait
     """While others wait it may wait too, so it is not published; but nor is it forgotten for another two minutes."""
     lost, waiting = desk.file(), desk.file()
     store = desk.parts.store
-    store.expect("a", lost.ticket_id, 0.0, ["category"])
+    awaited(store, lost.ticket_id, 0.0)
     desk.classify(lost)
     store.redis.delete(messages.WRITES_QUEUE)
     desk.classify(waiting)
@@ -113,15 +114,15 @@ def test_of_a_lost_ticket_only_those_are_asked_who_owe_an_answer(desk: Desk) -> 
     first = desk.parts.config.classifiers[0]
     both = (first, msgspec.structs.replace(first, name="other"))
     desk.parts.config = msgspec.structs.replace(desk.parts.config, classifiers=both)
-    desk.parts.store.expect("a", 1, 0.0, ["other"])
-    desk.parts.store.expect("b", 2, 0.0, ["category", "other"])
+    awaited(desk.parts.store, 1, 0.0, ["other"])
+    awaited(desk.parts.store, 2, 0.0, ["category", "other"])
     deferred.resume(desk.parts)
     told = {one.ticket_id: set(one.classifiers) for one in queued(desk.parts.store)}
     assert told == {1: {"other"}, 2: {"category", "other"}}
 
 
 def test_nothing_counts_as_lost_while_something_waits(desk: Desk) -> None:
-    desk.parts.store.expect("a", 1, 0.0, ["category"])
+    awaited(desk.parts.store, 1, 0.0)
     publish(desk.parts.celery, messages.CLASSIFY, desk.file())
     deferred.resume(desk.parts)
     assert desk.parts.store.depths()["tickets"] == 1

@@ -17,6 +17,7 @@ from integration.messages import NewTicket, Writes
 from integration.stream import read
 from integration.zendesk.client import Update
 from integration.zendesk.errors import PermanentError, TemporaryError
+from tests.conftest import awaited
 from tests.worker.conftest import ACCOUNT, SURE, Desk, read_message
 from worker import deferred, writing
 
@@ -70,7 +71,7 @@ def test_what_a_pause_holds_is_not_taken_for_lost(desk: Desk) -> None:
     ticket = desk.file()
     desk.classify(ticket)
     desk.work()
-    desk.parts.store.expect("one", ticket.ticket_id, time.time() - HOUR, ["category"])
+    awaited(desk.parts.store, ticket.ticket_id, time.time() - HOUR)
     deferred.resume(desk.parts)
     assert desk.parts.store.depths() == dict.fromkeys(desk.parts.store.depths(), 0) | {"deferred": 1}
 

@@ -12,6 +12,7 @@ from integration import messages
 from integration.messages import NewTicket
 from integration.records import Deferred
 from integration.simulator.account import AGENT, CUSTOMER
+from tests.conftest import awaited
 from tests.worker.conftest import SURE, Desk
 from worker import deferred, reading
 
@@ -94,7 +95,7 @@ def test_who_is_waited_for_is_not_missed(desk: Desk) -> None:
     ticket, lost = conversation(desk), desk.file()
     long_ago = time.time() - deferred.MISSED_AFTER_S - 1
     for one in (ticket, lost):
-        desk.parts.store.expect(str(one.ticket_id), one.ticket_id, long_ago, ["category"])
+        awaited(desk.parts.store, one.ticket_id, long_ago)
     desk.classify(ticket)
     for _ in range(2):
         deferred.resume(desk.parts)

@@ -21,6 +21,7 @@ from integration.simulator.api import export
 from integration.store import DAY, HOUR, Store
 from integration.zendesk.client import Page, Ticket
 from model_export.bundle.manifest import Label
+from tests.conftest import awaited
 from tests.simulator.support import Running
 from tests.worker.conftest import ACCOUNT, SURE, Desk
 from worker import reconcile, recounting
@@ -274,7 +275,7 @@ def test_what_was_undecided_when_it_was_read_counts_when_it_is_decided(
     waiting = late.file()
     ticket = zendesk.simulation.account.tickets[waiting.ticket_id]
     ticket.created_at = start * HOUR - 2 * HOUR
-    store.expect("d", ticket.id, ticket.created_at, ["category"])
+    awaited(store, ticket.id, ticket.created_at)
     for _ in range(5):
         look(late, zendesk, lambda: zendesk.clock.advance(HOUR))
     assert counting.counting_since(store.redis, "category") == start, "one is not decided yet"

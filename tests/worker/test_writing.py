@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -237,8 +238,15 @@ def test_two_workers_write_a_decision_once(desk: Desk) -> None:
     assert desk.zendesk.get("/simulator/summary")["updates"] == 1
 
 
-def test_a_ticket_edited_this_second_is_left_to_settle(desk: Desk) -> None:
-    """``updated_at`` counts seconds: within one, a safe update does not notice the person who came between."""
+@pytest.mark.parametrize("ahead_s", [0, 3600])
+def test_a_ticket_edited_this_second_is_left_to_settle(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+) -> None:
+    """``updated_at`` counts seconds: within one, a safe update does not notice the person who came between.
+
+    Whatever the worker's own clock says.
+    """
+    monkeypatch.setattr(writing, "time", SimpleNamespace(time=lambda: time.time() + ahead_s))
     ticket = desk.file()
     desk.zendesk.clock.advance(-60)
     created = desk.file()

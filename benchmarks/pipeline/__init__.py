@@ -1,0 +1,1 @@
+"""The whole way, signed webhook to written field, beside its limit and its rivals."""
