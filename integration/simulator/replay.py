@@ -10,6 +10,7 @@ import gzip
 import lzma
 import re
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -90,10 +91,18 @@ def read_tickets(
         problems: takes the malformed rows.
 
     Raises:
-        ReplayError: a column is not in the header.
-        OSError, lzma.LZMAError: the file cannot be read.
+        ReplayError: the file cannot be read, or a column is not in its header.
     """
     csv.field_size_limit(16 * 1024 * 1024)
+    try:
+        return _read(path, names, wanted, problems)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise ReplayError(f"{path} cannot be read: {error}: does it exist, whole, and is its ending right?") from error
+
+
+def _read(
+    path: Path, names: dict[str, str | None], wanted: Callable[[float], bool], problems: Problems
+) -> list[OldTicket]:
     tickets = []
     with _open(path) as file:
         reader = csv.reader(file)
@@ -197,8 +206,6 @@ def replay(
         raise ReplayError(
             f"no simulator answers at {url}: start one with `presort simulate` or `make demo KEEP=1`"
         ) from error
-    except (OSError, lzma.LZMAError) as error:
-        raise ReplayError(f"{path} cannot be read: {error}") from error
     click.echo(f"{outcome.created} tickets in {outcome.seconds:.1f} s, {outcome.failed} not accepted by the simulator")
     if problems.count:
         click.echo(f"{problems.count} malformed rows left out: {'; '.join(problems.first)}")

@@ -26,11 +26,12 @@ def enter() -> None:
     """
     running = simulation()
     faults, since = running.faults, running.faults_since
-    if faults.slow:
-        time.sleep(faults.slow)
     account = running.account
     with account.lock:
         account.requests[f"{request.method} {request.url_rule}"] += 1
+    if faults.slow:
+        time.sleep(faults.slow)
+    with account.lock:
         if faults.status or faults.down:
             abort(faults.status or 503)
         g.presort_user = _authenticate(account)
