@@ -5,7 +5,9 @@ WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo run test lint format lock bundle screenshots clean
+.PHONY: help demo run test lint audit fuzz format lock bundle screenshots clean
+
+SECONDS ?= 60
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +30,13 @@ test: .venv/dev  ## types, style and the specification
 lint: .venv/dev  ## types and style alone
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 
+audit: .venv/dev  ## weaknesses: in our code (bandit), known ones in the locked packages (pip-audit, needs its advisory service)
+	@$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml integration worker model_export
+	@$(BIN)/python -m tests.hostile.audit requirements/dev.txt requirements/light.txt
+
+fuzz: .venv/fuzz  ## every target for SECONDS; what breaks is kept in var/fuzz
+	@$(BIN)/python -m tests.hostile.fuzz --seconds $(SECONDS)
+
 format: .venv/dev  ## mend what can be mended by machine
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
@@ -43,6 +52,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: .venv/dev  ## choose the versions in requirements/ anew; what runs is what was tested
 	@$(LOCK) --upgrade --extra dev -o requirements/dev.txt
 	@$(LOCK) --upgrade --constraint requirements/dev.txt --extra receiver --extra worker --extra local -o requirements/light.txt
+	@$(LOCK) --upgrade --constraint requirements/dev.txt --extra fuzz -o requirements/fuzz.txt
 
 clean:  ## remove what make made
 	rm -rf .venv var .mypy_cache .pytest_cache .ruff_cache
@@ -64,6 +74,11 @@ clean:  ## remove what make made
 	@$(PIP) install -r requirements/dev.txt
 	@$(PIP) install --no-deps --editable .
 	@touch $@ .venv/light
+
+.venv/fuzz: .venv/dev requirements/fuzz.txt
+	@echo "Installing atheris into .venv ..."
+	@$(PIP) install -r requirements/fuzz.txt
+	@touch $@
 
 .venv/train: .venv/light requirements/train.txt
 	@echo "Installing torch, transformers and optimum into .venv ..."

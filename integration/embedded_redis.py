@@ -6,6 +6,7 @@ In production a URL (``PRESORT_REDIS_URL``) takes its place.
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
 
@@ -41,13 +42,16 @@ def find_server() -> str:
 def command(folder: Path, port: int) -> list[str]:
     """The command line of a server on loopback that keeps every second's writes in ``folder``.
 
+    It takes half of this machine's memory at most, for the other half is needed while it rewrites its file.
+
     Raises:
         NoRedisError: there is no server to start.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return [
         *(find_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)),
         *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
-        # A full broker must refuse new messages, not forget old ones.
-        *("--maxmemory-policy", "noeviction", "--loglevel", "warning"),
+        # A full broker must refuse new messages, not forget old ones, and not be killed for its size either.
+        *("--maxmemory", str(memory // 2), "--maxmemory-policy", "noeviction", "--loglevel", "warning"),
     ]

@@ -23,10 +23,12 @@ PATH_VARIABLE = "PRESORT_CONFIG"
 DEFAULT_PATH = "presort.toml"
 WEBHOOK_PATH = "/webhooks/zendesk"
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+"""TOML has `inf`, which no clock and no queue can wait for."""
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Id = Annotated[int, msgspec.Meta(gt=0)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[!-~]+\Z")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}\Z")]
 Mode = Literal["shadow", "suggest", "prefill"]
 
 
@@ -57,7 +59,7 @@ class Zendesk(_Group, frozen=True, kw_only=True):
             the workers.
     """
 
-    subdomain: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    subdomain: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z")]
     client_id: str | None = None
     email: str | None = None
     url: str | None = None
@@ -92,7 +94,7 @@ class Receiver(_Group, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
-    public_url: Annotated[str, msgspec.Meta(pattern=r"^https?://\S+$")] | None = None
+    public_url: Url | None = None
     max_age_s: Positive = 600
 
     @property
@@ -179,7 +181,7 @@ class Spikes(_Group, frozen=True, kw_only=True):
 
     weeks: Literal[4, 12, 52] = 4
     min_tickets: Annotated[int, msgspec.Meta(ge=3)] = 5
-    min_ratio: Annotated[float, msgspec.Meta(ge=1)] = 1.5
+    min_ratio: Annotated[float, msgspec.Meta(ge=1, le=1e9)] = 1.5
     holidays: tuple[date, ...] = ()
     tick_s: Positive = 60
     learning_weeks: Annotated[float, msgspec.Meta(gt=0, le=8)] = 1
@@ -204,7 +206,7 @@ class Channel(_Group, frozen=True, kw_only=True):
     kind: Literal["apprise", "pagerduty", "alertmanager", "webhook", "zendesk"]
     least: Literal["warning", "critical"] = "warning"
     classifiers: tuple[Name, ...] = ()
-    url: Annotated[str, msgspec.Meta(pattern=r"^https?://\S+$")] | None = None
+    url: Url | None = None
     group_id: Id | None = None
 
     def __post_init__(self) -> None:
@@ -245,7 +247,7 @@ class Ledger(_Group, frozen=True, kw_only=True):
             drawn by lot.
     """
 
-    every_s: Annotated[float, msgspec.Meta(ge=10)] = 300
+    every_s: Annotated[float, msgspec.Meta(ge=10, le=1e9)] = 300
     horizon_h: Annotated[float, msgspec.Meta(ge=1, le=47)] = 24
     histories_per_minute: Annotated[int, msgspec.Meta(ge=4, le=400)] = 60
 
@@ -263,9 +265,9 @@ class Console(_Group, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8081
-    public_url: Annotated[str, msgspec.Meta(pattern=r"^https?://\S+$")] | None = None
+    public_url: Url | None = None
     proxies: Annotated[int, msgspec.Meta(ge=0, le=5)] = 0
-    user_header: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")] | None = None
+    user_header: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9-]*\Z")] | None = None
 
 
 class _File(_Group, frozen=True, kw_only=True):
@@ -488,6 +490,8 @@ def _read(path: Path) -> _File:
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
+    except RecursionError:
+        raise SettingsError(f"{path} is nested too deeply: presort.example.toml shows every setting") from None
     try:
         return msgspec.convert(document, _File, str_keys=True)
     except msgspec.ValidationError as error:

@@ -13,6 +13,8 @@ def local_time(at: float, zone: str) -> str:
 
 
 SUNDAY = 6
+LATEST = 1e11
+"""What messages carry (``messages.Time``): who writes a later time means none."""
 
 
 def week_hour(hour: int, zone: ZoneInfo, holidays: Collection[date] = ()) -> int:
@@ -32,11 +34,12 @@ def from_local(typed: datetime, zone: str) -> float:
 
 
 def unix_time(stamp: object) -> float | None:
-    """Unix seconds of a time as Zendesk writes it (ISO 8601); None for anything else."""
+    """Unix seconds of a time as Zendesk writes it (ISO 8601); None for anything else, and before 1970 or after 5138."""
     try:
-        return datetime.fromisoformat(str(stamp)).timestamp()
-    except ValueError:
+        at = datetime.fromisoformat(str(stamp)).timestamp()
+    except (ValueError, OverflowError):
         return None
+    return at if 0 <= at <= LATEST else None
 
 
 def once_in(weeks: float) -> str:

@@ -21,6 +21,7 @@ CONTRACTS = (
     "integration.messages",
     "integration.records",
     "integration.store",
+    "integration.inbox",
     "integration.counting",
     "integration.usual",
     "integration.alerting",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tokenizers import Tokenizer
 
 from demo.tickets import CATEGORIES, generate
 from model_export.bundle.manifest import GOLDEN, MANIFEST, TOKENIZER, BundleError, describe_files, read_manifest
-from model_export.bundle.predictor import CPU, CUDA, FP16, FP32, INT8, Predictor, read_golden
+from model_export.bundle.predictor import CPU, CUDA, FP16, FP32, GOLDEN_BYTES, INT8, Predictor, read_golden
 from model_export.bundle.text import TEXT_VERSION, prepare_text
 from model_export.cli import main
 
@@ -140,6 +141,67 @@ def test_a_path_out_of_the_folder_is_refused(copy: Path, name: str) -> None:
         read_manifest(copy)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "circle"])
+def test_a_name_that_no_file_has_is_refused(copy: Path, name: str) -> None:
+    (copy / "circle").symlink_to("circle")
+    edit(copy, files=json.loads((copy / MANIFEST).read_text())["files"] | {name: {"sha256": "", "size": 0}})
+    with pytest.raises(BundleError, match="is no file's name"):
+        read_manifest(copy)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("temperature", 0), ("max_length", 0), ("max_length", 10**9), ("temperature", -1)]
+)
+def test_a_number_that_no_model_can_have_is_refused(copy: Path, field: str, value: float) -> None:
+    edit(copy, **{field: value})
+    with pytest.raises(BundleError, match=f"Expected .* at `\\$.{field}`"):
+        read_manifest(copy)
+
+
+def test_a_manifest_nested_without_end_is_refused(copy: Path) -> None:
+    (copy / MANIFEST).write_bytes(b'{"protocol": 1, "data": ' + b"[" * 100_000)
+    with pytest.raises(BundleError, match="is not a bundle manifest"):
+        read_manifest(copy)
+
+
+def test_golden_answers_that_unpack_to_gigabytes_are_refused(copy: Path) -> None:
+    with zipfile.ZipFile(copy / GOLDEN, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("input_ids.npy", bytes(GOLDEN_BYTES + 1))
+    publish(copy)
+    with pytest.raises(BundleError, match="unpacks to 67 MB"):
+        Predictor(copy)
+
+
+@pytest.mark.parametrize("where", ["weights", "../weights", "link", "/etc/hostname"])
+def test_a_graph_reads_no_file_beside_it(copy: Path, where: str) -> None:
+    """ONNX may keep weights in other files; the manifest lists none, so nobody verified them."""
+    for place in (copy, copy.parent):
+        (place / "weights").write_bytes(bytes(16))
+    (copy / "link").symlink_to("../weights")
+    (copy / INT8).write_bytes(graph_with_weights_in(where))
+    listed = {name: file for name, file in describe_files(copy).items() if name in {INT8, TOKENIZER, GOLDEN}}
+    edit(copy, files={name: {"sha256": one.sha256, "size": one.size} for name, one in listed.items()})
+    with pytest.raises(BundleError, match="External data path"):
+        Predictor(copy)
+
+
+def graph_with_weights_in(where: str) -> bytes:
+    """The smallest graph that a bundle could have, its four weights in another file."""
+    from onnx import TensorProto, helper
+
+    weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", where), ("offset", "0"), ("length", "16")):
+        weights.external_data.add(key=key, value=value)
+    ids, mask = (
+        helper.make_tensor_value_info(name, TensorProto.INT64, [None, None]) for name in ("input_ids", "attention_mask")
+    )
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [4])
+    nodes = [helper.make_node("Identity", ["w"], ["logits"])]
+    graph = helper.make_graph(nodes, "g", [ids, mask], [logits], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
 @pytest.mark.parametrize("name", [TOKENIZER, GOLDEN])
 def test_a_file_every_worker_needs_must_be_listed(copy: Path, name: str) -> None:
     files = json.loads((copy / MANIFEST).read_text())["files"]
@@ -229,7 +291,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU as far as can be told from outside; the CPU does its sums."""
 
     class Session(ort.InferenceSession):  # type: ignore[misc]  # untyped base
-        def __init__(self, graph: str, options: ort.SessionOptions, providers: list[str], **more: Any) -> None:
+        def __init__(self, graph: bytes, options: ort.SessionOptions, providers: list[str], **more: Any) -> None:
             self.asked = providers
             super().__init__(graph, options, providers=[CPU], **more)
 

@@ -219,3 +219,21 @@ def test_a_weak_agent_secret_is_refused_without_telling_it(tmp_path: Path) -> No
         with pytest.raises(SettingsError, match="openssl rand -hex 32") as caught:
             load(path, SECRETS | {"PRESORT_AGENT_SECRETS": bad})
         assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('subdomain = "a\\n"', "subdomain"),
+        ("timeout_s = inf", "timeout_s"),
+        ("updates_per_minute = inf", "updates_per_minute"),
+        (f"time_zone = {'[' * 5000}", "nested too deeply"),
+    ],
+)
+def test_what_would_break_later_is_refused_now(tmp_path: Path, line: str, said: str) -> None:
+    name, _, value = line.partition(" = ")
+    rest = {"subdomain": '"a"', "client_id": '"b"'} | {name: value}
+    zendesk = "\n".join(f"{one} = {given}" for one, given in rest.items())
+    path = _write(tmp_path, f'[[classifier]]\nfield_id = 1\nbundle = "m"\n[zendesk]\n{zendesk}\n')
+    with pytest.raises(SettingsError, match=said):
+        load(path, SECRETS)

@@ -30,7 +30,7 @@ ANSWER_S = 8.0
 """How long a question waits for a worker: a batch or two of tickets, then up to two seconds for the question itself."""
 
 WAITING = 4
-"""Questions of one console process that may wait at once; its other threads go on answering."""
+"""Questions of one console process that may wait at once; it goes on answering whatever else is asked."""
 
 QUESTIONS_PER_MINUTE = 30
 """Of all agents together: whatever they do, it costs no more than one worker's time."""

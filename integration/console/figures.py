@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from markupsafe import escape
+
 from integration.console.usually import Usual
 from integration.records import Alert
 from integration.times import span
@@ -92,7 +94,7 @@ def timeline(alerts: Sequence[Alert], zone: ZoneInfo, now: float) -> Figure:
             ends = [one.resolved_at or now for one in rows]
             data.append(
                 {"type": "bar", "orientation": "h", "name": name, "marker": {"color": colour}}
-                | {"y": [one.name for one in rows], "base": [_local(one.started_at, zone) for one in rows]}
+                | {"y": [plain(one.name) for one in rows], "base": [_local(one.started_at, zone) for one in rows]}
                 # A bar's length on an axis of dates is in milliseconds; the shortest can still be seen.
                 | {"x": [1000 * max(end - one.started_at, 600) for one, end in zip(rows, ends, strict=True)]}
                 | {"customdata": [_told(one, end) for one, end in zip(rows, ends, strict=True)]}
@@ -108,6 +110,11 @@ def timeline(alerts: Sequence[Alert], zone: ZoneInfo, now: float) -> Figure:
         "hovermode": "closest",
     }
     return {"data": data, "layout": layout, "text": text}
+
+
+def plain(name: str) -> str:
+    """A name as Plotly shows it as it is: it reads a little HTML in texts, links among it."""
+    return str(escape(name))
 
 
 def length(step_s: float) -> str:

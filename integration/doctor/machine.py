@@ -16,13 +16,17 @@ LATE_S = 300
 
 
 def redis(store: Store) -> Finding:
-    """Whether Redis answers, and refuses new messages rather than forget old ones when it is full."""
+    """Whether Redis answers, is bounded, and refuses new messages rather than forget old ones when it is full."""
     info = store.redis.info()
     version, policy = info["redis_version"], info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         text = f"version {version} forgets messages when it is full: set maxmemory-policy noeviction"
         return Finding("warning", "redis", text)
-    return Finding("ok", "redis", f"version {version}, {info['used_memory_human']}")
+    used, most = f"version {version}, {info['used_memory_human']}", info.get("maxmemory")
+    if most == 0:
+        text = f"{used} and no bound: set maxmemory, or it is killed when it outgrows its machine"
+        return Finding("warning", "redis", text)
+    return Finding("ok", "redis", f"{used} of {info['maxmemory_human']}" if most else used)
 
 
 def queue(store: Store, now: float) -> list[Finding]:

@@ -23,6 +23,10 @@ COLUMNS = (
 )
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What begins one (OWASP, "CSV Injection"): labels and model names are whatever somebody called them."""
+
+
 def row(ended: Ended) -> dict[str, Any]:
     """A decision under ``COLUMNS``; times as ISO 8601 in UTC."""
     record, one = ended.record, ended.record.decision
@@ -80,7 +84,10 @@ def decisions(*, since: datetime, until: datetime | None, form: Literal["csv", "
 
 
 def _cell(value: object) -> object:
-    return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
+    """Lists and objects as JSON; a text that a spreadsheet would take for a formula, behind an apostrophe."""
+    if isinstance(value, list | dict):
+        return msgspec.json.encode(value).decode()
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _iso(at: float) -> str:

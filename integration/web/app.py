@@ -24,7 +24,7 @@ def create_app(config: settings.Settings | None = None) -> Flask:
         SettingsError: a setting is missing or wrong.
     """
     config = config or settings.load()
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     csrf = frame.install(app, config)
     app.extensions[agent.EXTENSION] = Desk(config)

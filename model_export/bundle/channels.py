@@ -118,7 +118,7 @@ def decode_channels(raw: bytes, remote: Remote) -> Channels:
     """
     try:
         channels = msgspec.json.decode(raw, type=Channels)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RegistryError(f"{remote.path}/{CHANNELS} is not a channels file: {error}", permanent=True) from error
     for version in (getattr(channels, slot) for slot in SLOTS):
         if version is not None:

@@ -26,7 +26,7 @@ from model_export.bundle.channels import (
     locate,
     reaching,
 )
-from model_export.bundle.manifest import MANIFEST, BundleError, File, read_manifest
+from model_export.bundle.manifest import MANIFEST, BundleError, File, OtherReleaseError, inside, read_manifest
 
 log = logging.getLogger("presort.model")
 
@@ -130,6 +130,8 @@ def _is_intact(folder: Path) -> bool:
         return False
     try:
         read_manifest(folder)
+    except OtherReleaseError:
+        raise  # workers of another release, on the same cache, serve it
     except BundleError as error:
         log.warning("the cached copy is fetched again: %s", error)
         shutil.rmtree(folder)
@@ -168,14 +170,12 @@ def _download(remote: Remote, version: str, folder: Path) -> None:
 def _listed(manifest: Path) -> dict[str, File]:
     try:
         return msgspec.json.decode(manifest.read_bytes(), type=_Listed).files
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{manifest} is not a bundle manifest: {error}") from error
 
 
 def _copy(remote: Remote, version: str, name: str, partial: Path) -> None:
-    target = partial / name
-    if not target.resolve().is_relative_to(partial.resolve()):
-        raise BundleError(f"{remote.name}@{version} lists {name!r}, which points outside the bundle")
+    target = inside(partial, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         remote.fs.get_file(f"{remote.path}/{version}/{name}", str(target))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -33,6 +33,10 @@ GOLDEN = "golden.npz"
 
 class BundleError(Exception):
     """A bundle that must not serve; the message names the file or field and what to do."""
+
+
+class OtherReleaseError(BundleError):
+    """A bundle of a protocol that this release does not read; it may be whole, and another release may serve it."""
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -59,7 +63,7 @@ class File(msgspec.Struct, frozen=True):
     """A file's SHA-256 (hex) and its size in bytes."""
 
     sha256: str
-    size: int
+    size: Annotated[int, msgspec.Meta(ge=0, le=2**50)]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,9 +91,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     created: str
     task: Literal["single", "multi"]
     labels: tuple[Label, ...]
-    max_length: int
+    max_length: Annotated[int, msgspec.Meta(ge=2, le=2**20)]
     text_version: int
-    temperature: float = 1.0
+    temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     confusion: tuple[tuple[int, ...], ...] | None = None
     languages: tuple[str, ...] = ()
     files: dict[str, File]
@@ -118,8 +122,8 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and verify a bundle folder.
 
     Raises:
-        BundleError: the manifest is missing or malformed, its protocol is not known here, or a file is missing,
-            altered or truncated.
+        OtherReleaseError: its protocol is not known here.
+        BundleError: the manifest is missing or malformed, or a file is missing, altered or truncated.
     """
     path = folder / MANIFEST
     try:
@@ -129,12 +133,12 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         protocol = msgspec.json.decode(raw, type=dict[str, Any]).get("protocol")
         if protocol != PROTOCOL:
-            raise BundleError(
+            raise OtherReleaseError(
                 f"{path} has protocol {protocol!r}, this worker reads {PROTOCOL}: "
                 "export the model again, or run the release that wrote it"
             )
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{path} is not a bundle manifest: {error}") from error
     if not manifest.labels:
         raise BundleError(f"{path} names no labels")
@@ -149,10 +153,24 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _verify(folder: Path, name: str, expected: File) -> None:
-    path = (folder / name).resolve()
+def inside(folder: Path, name: str) -> Path:
+    """Where a file that a manifest names lies.
+
+    Raises:
+        BundleError: outside the bundle's folder, or nowhere: no file has such a name.
+    """
+    try:
+        path = (folder / name).resolve()
+        path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, links in a circle
+        raise BundleError(f"{name[:100]!r} in the manifest of {folder} is no file's name: {error}") from error
     if not path.is_relative_to(folder.resolve()):
-        raise BundleError(f"{name!r} points outside the bundle {folder}")
+        raise BundleError(f"{name[:100]!r} points outside the bundle {folder}")
+    return path
+
+
+def _verify(folder: Path, name: str, expected: File) -> None:
+    path = inside(folder, name)
     if not path.is_file():
         raise BundleError(f"{path} is named in the manifest but missing: copy the bundle again")
     with path.open("rb") as file:

@@ -64,7 +64,7 @@ def open_table(path: Path) -> Iterator[Table]:
                 yield _json_lines(_text(file))
             else:
                 yield _csv(_text(file))
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, pa.ArrowInvalid, csv.Error) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, pa.ArrowException, csv.Error) as error:
         if isinstance(error, OSError) and error.errno:
             raise DataError(f"{path} cannot be read: {error.strerror}") from error
         raise DataError(f"{path} is cut off or damaged ({error}): copy it again") from error
@@ -133,7 +133,7 @@ def _json_lines(file: io.TextIOWrapper) -> Table:
 def _json(line: str) -> Record | str:
     try:
         return msgspec.json.decode(line.encode("utf-8", "surrogateescape"), type=Record)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return f"is no JSON object ({error})"
 
 

@@ -83,7 +83,7 @@ def render(template: Path, values: Mapping[str, object]) -> str:
     is_html = template.name.endswith(".html.j2")
     environment = Environment(
         loader=FileSystemLoader(template.parent),
-        autoescape=is_html,  # noqa: S701 # Markdown is escaped as Markdown
+        autoescape=is_html,  # noqa: S701 # nosec B701 - Markdown is escaped as Markdown
         finalize=None if is_html else _escape_markdown,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -94,3 +94,12 @@ def test_more_than_a_page_is_read_in_order(store: Store) -> None:
     numbers = list(range(2 * PAGE + 5))
     store.finish([(decision(number), "filled", "confident") for number in numbers])
     assert [one.record.decision.ticket_id for one in read(store.redis, 0)] == numbers
+
+
+@pytest.mark.parametrize("evil", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_a_spreadsheet_takes_no_label_for_a_formula(store: Store, presort: Typed, evil: str) -> None:
+    store.finish([(decision(1, category=evil), "filled", "confident")])
+    result = presort("decisions", "--since", str(TODAY), "--csv")
+    (line,) = csv.DictReader(io.StringIO(result.stdout))
+    assert line["category"] == f"'{evil}"
+    assert line["confidence"] == "0.9"

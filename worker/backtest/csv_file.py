@@ -7,9 +7,11 @@ import gzip
 import io
 import lzma
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -23,6 +25,9 @@ COLUMNS = {"created_at": ("created_at",), "category": ("category", "label")}
 
 ENOUGH = 10
 """Tickets that are not all filed on the full hour by chance: the file has days or hours alone."""
+
+FIELD_BYTES = 16 * 1024 * 1024
+"""Longest field, and longest line that is held: a `presort tickets` file has whole texts."""
 
 _UNPACKED: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _EXAMPLE = "write it as 2026-03-01T09:30:00+01:00, or as Unix seconds"
@@ -69,13 +74,14 @@ def read(
 
 def _lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, str, str]]:
     """The line on which each row begins, and its two columns."""
-    csv.field_size_limit(16 * 1024 * 1024)  # a `presort tickets` file has whole texts
+    csv.field_size_limit(FIELD_BYTES)
     line = 1
     try:
         with _opened(path) as (raw, file):
-            first = file.readline()
+            lines = iter(partial(file.readline, FIELD_BYTES), "")
+            first = next(lines, "")
             comma = max(",;\t", key=first.count)  # Excel writes semicolons where the comma is the decimal point
-            reader = csv.reader(chain([first], file), delimiter=comma)
+            reader = csv.reader(chain([first], lines), delimiter=comma)
             header = [name.strip().lower().replace(" ", "_") for name in next(reader, [])]
             at, category = (_column(path, header, wanted, names) for wanted, names in COLUMNS.items())
             told = 0
@@ -96,7 +102,7 @@ def _lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, s
         raise HistoryError(f"{path}, after line {line}: not UTF-8: save it as CSV UTF-8") from error
     except csv.Error as error:
         raise HistoryError(f"{path}, line {line}: {error}: save it as a comma-separated CSV file") from error
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise HistoryError(f"{path} cannot be read: {error}: does it exist, whole, and is its ending right?") from error
 
 

@@ -12,6 +12,8 @@ from email.message import EmailMessage
 
 import msgspec
 import pytest
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
 
 from integration.notices import Notice
 from integration.settings import Channel
@@ -122,3 +124,21 @@ def test_a_url_nobody_understands_is_for_good_and_not_quoted(
         channel.send(target(parts, url), news(alert()))
     assert caught.value.permanent
     assert "secret-token" not in str(caught.value) + caplog.text
+
+
+def test_a_redirect_leads_nowhere(parts: Parts, sink: Sink) -> None:
+    """What is told goes to the host that the admin named, and its answer names no other."""
+
+    @Request.application
+    def away(_: Request) -> Response:
+        return Response(status=307, headers={"Location": sink.url.replace("json://", "http://")})
+
+    server = make_server("127.0.0.1", 0, away)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        with pytest.raises(SendError, match="refused, or nobody answered"):
+            channel.send(target(parts, f"json://127.0.0.1:{server.port}/"), news(alert()))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert sink.heard == []

@@ -40,6 +40,7 @@ def _post(to: Target, text: payload.Text) -> str:
         )
     for service in sender:
         service.socket_connect_timeout = service.socket_read_timeout = TIMEOUT_S
+        service.redirects = False  # what is told goes to the host that the admin named
     kind = apprise.NotifyType(text.kind)
     # As it stands: a subject is a customer's text, and no markup.
     if not sender.notify(title=text.title, body=text.body, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):

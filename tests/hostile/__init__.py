@@ -1,0 +1,1 @@
+"""What strangers send: fuzzed input, forged requests, slow connections, text that would be markup."""
