@@ -49,6 +49,12 @@ def test_redis_keeps_what_it_is_given(services: dict[str, Any]) -> None:
     assert "replicas: 2" in services["worker"]
 
 
+def test_every_service_has_a_bound_on_its_memory(services: dict[str, Any]) -> None:
+    """Redis refuses when it is full; the others are ended and started again, and lose nothing by it."""
+    assert "--maxmemory 2gb" in services["redis"]
+    assert [name for name in services if name != "redis" and "mem_limit: " not in services[name]] == []
+
+
 def test_every_service_builds_a_stage_that_exists(services: dict[str, Any]) -> None:
     stages = set(re.findall(r"^FROM \S+ AS (\S+)$", _dockerfile(), re.MULTILINE))
     wanted = {match[1] for text in services.values() if (match := re.search(r"target: (\S+)", text))}
