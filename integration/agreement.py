@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -60,12 +60,26 @@ def expected(answers: Mapping[str, int], precision: Mapping[str, float]) -> floa
 
 def funnel(store: Store, month: str, *, backfill: bool = False) -> Counter[str]:
     """A month's daily funnels added up; of all classifiers, since webhooks are counted for all of them."""
-    day = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
     total: Counter[str] = Counter()
-    while f"{day:%Y-%m}" == month:
+    for day in _days(month):
         total.update(store.funnel(day, backfill=backfill))
-        day += timedelta(days=1)
     return total
+
+
+def funnel_by_model(store: Store, classifier: str, month: str) -> dict[str, Counter[str]]:
+    """A month's decisions of a classifier by model (``name@version``), each by step."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for day in _days(month):
+        for (model, step), count in store.funnel_by_model(classifier, day).items():
+            found[model][step] += count
+    return dict(found)
+
+
+def _days(month: str) -> Iterator[datetime]:
+    day = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+    while f"{day:%Y-%m}" == month:
+        yield day
+        day += timedelta(days=1)
 
 
 def _month(_: click.Context, __: click.Parameter, value: str | None) -> str:

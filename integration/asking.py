@@ -62,7 +62,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         model: ``name@version``.
         label: that ``words`` explain; None when the text holds no word.
         words: in the text's order.
-        labels: the likeliest, best first.
+        labels: all of the model's, the likeliest first.
         several: the model may answer with several labels.
         cut: the text is longer than what the model reads.
         decision: as of a ticket that no brand is known of, if it was asked for; its ids and times stand for nothing.

@@ -103,7 +103,7 @@ class NewTicket(Message, frozen=True, kw_only=True):
         classifiers: those to decide; empty for all of them. After a loss of Redis a ticket may carry some decisions.
         backfill: an old ticket: no news, so it does not count for alerts, and has a funnel of its own.
         attempts: how often a temporary error sent it back.
-        trace: the W3C ``traceparent`` of its webhook, while traces are sent (see ``tracing``).
+        trace: the W3C ``traceparent`` of how it was heard of, while traces are sent (see ``tracing``).
     """
 
     ticket_id: int

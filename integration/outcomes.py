@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 from redis import Redis
 
-from integration.store import DAY, FUNNEL_TTL, funnel_key
+from integration.store import DAY, FUNNEL_TTL, SCANNED, funnel_key
 
 OUTCOME_TTL = 400 * DAY
 JUDGED_TTL = 90 * DAY
@@ -235,7 +235,7 @@ def together(found: Iterable[Counts]) -> Counts:
 
 def months(redis: Redis, classifier: str) -> list[str]:
     """Months with counts, oldest first."""
-    return sorted(key.rpartition(":")[2] for key in redis.scan_iter(_outcomes_key(classifier, "*")))
+    return sorted(key.rpartition(":")[2] for key in redis.scan_iter(_outcomes_key(classifier, "*"), count=SCANNED))
 
 
 def wrong_examples(redis: Redis, classifier: str, category: str, limit: int) -> list[int]:

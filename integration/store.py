@@ -25,6 +25,8 @@ key                                    life      value
 ``baseline:<classifier>``              -         JSON ``usual.Baseline``: what each hour of the week usually brings
 ``writing:<id>:<classifier>``          90 s      mark: a worker is writing this decision
 ``funnel:<UTC date>``                  40 days   hash step -> count of new tickets
+``funnel:<UTC date>:<classifier>``     40 days   hash "model<tab>step" -> the same of its decisions; the model is
+                                                 ``name@version``
 ``export_cursor``                      -         where ``worker.reconcile`` goes on in Zendesk's export (``outcomes``)
 ``export_read``                        -         when it was last read to its end, Unix seconds
 ``recount``                            -         JSON ``recounts.Recount``: how far past hours were read in the export
@@ -66,7 +68,7 @@ key                                    life      value
 ``refused:<classifier>``               40 days   hash version -> how often a worker refused to serve it
 ``shadow:<classifier>:<two models>``   40 days   hash "answer<tab>answer" -> tickets of which the active and the staged
                                                  model said so; models are "<active>:<staged>", each ``name@version``
-``worker:<host:pid>``                  30 s      heartbeat
+``workers``                            -         sorted set: ``host:pid`` by when it was last heard of, 30 s at most
 ``token:<client id>``                  by token  OAuth access token shared by all processes
 ``updates_next``                       short     GCRA: earliest time of the next ticket update, Unix seconds
 ``updates_held``                       short     mark: Zendesk told us to wait
@@ -113,6 +115,9 @@ CLAIM_TTL = 90  # longer than a write and its job take, shorter than a killed wo
 BURST = 10
 """Ticket updates that a quiet account may save up."""
 
+SCANNED = 5_000
+"""Keys looked at in one request where a page must look for some among all, millions on a busy account."""
+
 T = TypeVar("T")
 
 # A record is written once; the counts move only with it. So a ticket that is delivered, or worked on, twice counts
@@ -122,9 +127,13 @@ _RECORD = f"""
 local before = redis.call('GET', KEYS[1])
 if before then return before end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])  -- its outcome may wait for as long as the funnel is kept
-for step in string.gmatch(ARGV[3], '%a+') do redis.call('HINCRBY', KEYS[2], step, 1) end
+for step in string.gmatch(ARGV[3], '%a+') do
+  redis.call('HINCRBY', KEYS[2], step, 1)
+  redis.call('HINCRBY', KEYS[3], ARGV[4] .. '\t' .. step, 1)
+end
 redis.call('EXPIRE', KEYS[2], ARGV[2])
-if KEYS[3] then count(1, 3, 4) end  -- else it is no news
+redis.call('EXPIRE', KEYS[3], ARGV[2])
+if KEYS[4] then count(1, 4, 5) end  -- else it is no news
 return false
 """
 
@@ -136,8 +145,10 @@ if outcome and outcome ~= cjson.null then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('HINCRBY', KEYS[2], ARGV[3], 1)
 redis.call('EXPIRE', KEYS[2], ARGV[4])
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'record', ARGV[1])
-redis.call('XTRIM', KEYS[3], 'MINID', '~', ARGV[6])
+redis.call('HINCRBY', KEYS[3], ARGV[7] .. '\t' .. ARGV[3], 1)
+redis.call('EXPIRE', KEYS[3], ARGV[4])
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[5], '*', 'record', ARGV[1])
+redis.call('XTRIM', KEYS[4], 'MINID', '~', ARGV[6])
 return 1
 """
 
@@ -229,6 +240,11 @@ class Store:
         """Counts by step for a UTC day, today by default; of new tickets, or of a backfill's."""
         return _counts(self.redis.hgetall(funnel_key(day, backfill=backfill)))
 
+    def funnel_by_model(self, classifier: str, day: datetime) -> dict[tuple[str, str], int]:
+        """Counts of new tickets by (model, step) for a UTC day, from the decision on; models are ``name@version``."""
+        found = _counts(self.redis.hgetall(_models_key(classifier, day)))
+        return {(model, step): count for cell, count in found.items() for model, step in [cell.split("\t")]}
+
     # Decisions
 
     def record(self, decisions: Sequence[Decision], *, tick_s: float) -> list[Record | None]:
@@ -242,8 +258,8 @@ class Store:
             keys, counted = counting.arguments(one, tick_s)
             record = msgspec.json.encode(Record(decision=one))
             self._record(
-                keys=[_ticket_key(one), funnel_key(backfill=one.backfill), *keys],
-                args=[record, WAITING_TTL, _reached(one), *counted],
+                keys=[_ticket_key(one), *_funnel_keys(one), *keys],
+                args=[record, WAITING_TTL, _reached(one), one.model, *counted],
                 client=pipe,
             )
         return [None if before is None else msgspec.json.decode(before, type=Record) for before in pipe.execute()]
@@ -253,10 +269,11 @@ class Store:
         pipe = self.redis.pipeline(transaction=False)
         for decision, outcome, reason in results:
             record = Record(decision=decision, outcome=outcome, reason=reason, finished_at=time.time())
-            keys = [_ticket_key(decision), funnel_key(backfill=decision.backfill), "presort:decisions"]
+            keys = [_ticket_key(decision), *_funnel_keys(decision), "presort:decisions"]
             oldest = int((time.time() - DECISIONS_TTL) * 1000)
             document = msgspec.json.encode(record)
-            args: list[bytes | str | int] = [document, TICKET_TTL, outcome, FUNNEL_TTL, DECISIONS, oldest]
+            life: list[str | int] = [TICKET_TTL, outcome, FUNNEL_TTL, DECISIONS, oldest]
+            args: list[bytes | str | int] = [document, *life, decision.model]
             self._finish(keys=keys, args=args, client=pipe)
             pipe.delete(_writing_key(decision))
             pipe.zrem("presort:unanswered", f"{decision.ticket_id}:{decision.classifier}")
@@ -426,7 +443,7 @@ class Store:
     def shadows(self, classifier: str) -> list[Shadow]:
         """Every pair of models that were asked about the same tickets in the last 40 days."""
         found = []
-        for key in sorted(self.redis.scan_iter(f"presort:shadow:{classifier}:*")):
+        for key in sorted(self.redis.scan_iter(f"presort:shadow:{classifier}:*", count=SCANNED)):
             active, staged = key.split(":")[-2:]
             counts = _counts(self.redis.hgetall(key))
             pairs = {(one, other): count for said, count in counts.items() for one, other in [said.split("\t")]}
@@ -435,11 +452,16 @@ class Store:
 
     def beat(self, worker: str) -> None:
         """A worker is alive."""
-        self.redis.set(f"presort:worker:{worker}", int(time.time()), ex=WORKER_TTL)
+        now = self.now()
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.zadd("presort:workers", {worker: now})
+        pipe.zremrangebyscore("presort:workers", "-inf", now - WORKER_TTL)
+        pipe.execute()
 
     def workers(self) -> list[str]:
         """Workers heard of in the last 30 s, as ``host:pid``."""
-        return sorted(key.removeprefix("presort:worker:") for key in self.redis.scan_iter("presort:worker:*"))
+        # By one key: to look for keys costs more the more tickets there are, and readiness and metrics ask often.
+        return sorted(map(str, self.redis.zrangebyscore("presort:workers", self.now() - WORKER_TTL, "+inf")))
 
     def token(self, client_id: str) -> str | None:
         """The shared OAuth token."""
@@ -514,3 +536,12 @@ def _later_key(task: str) -> str:
 def funnel_key(day: datetime | None = None, *, backfill: bool = False) -> str:
     """The key of a UTC day's funnel, today's by default; of new tickets, or of a backfill's."""
     return f"presort:{'backfill_' * backfill}funnel:{day or datetime.now(UTC):%Y-%m-%d}"
+
+
+def _models_key(classifier: str, day: datetime | None = None, *, backfill: bool = False) -> str:
+    return f"{funnel_key(day, backfill=backfill)}:{classifier}"
+
+
+def _funnel_keys(decision: Decision) -> list[str]:
+    backfill = decision.backfill
+    return [funnel_key(backfill=backfill), _models_key(decision.classifier, backfill=backfill)]

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces, one a ticket, from its webhook to what became of it.
+"""OpenTelemetry traces, one a ticket, from how Presort heard of it to what became of it.
 
 Only where ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set and the extra ``otel`` is installed; nothing is imported
 otherwise, and every function here returns at once. A trace travels in the message, as a W3C ``traceparent``.
@@ -63,8 +63,14 @@ def close() -> None:
 
 
 @contextmanager
-def root(name: str, *, ticket: int) -> Iterator[str | None]:
-    """A ticket's trace begins with what happens within; yields its ``traceparent``, None while nothing is traced."""
+def root(name: str, *, ticket: int, asked: bool = False) -> Iterator[str | None]:
+    """A ticket's trace begins with what happens within; yields its ``traceparent``, None while nothing is traced.
+
+    Args:
+        name: of how Presort heard of it.
+        ticket: its id.
+        asked: somebody's request tells of it, and is answered when this ends.
+    """
     if _tracer is None:
         yield None
         return
@@ -72,10 +78,10 @@ def root(name: str, *, ticket: int) -> Iterator[str | None]:
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 
     carrier: dict[str, str] = {}
-    server, about = trace.SpanKind.SERVER, {"presort.ticket": ticket}
+    kind, about = trace.SpanKind.SERVER if asked else trace.SpanKind.INTERNAL, {"presort.ticket": ticket}
     with _tracer.start_as_current_span(
         name,
-        kind=server,
+        kind=kind,
         attributes=about,
         record_exception=False,  # an error's text may hold an address
         set_status_on_exception=False,

@@ -13,7 +13,7 @@ from integration.agreement import expected, wilson
 from integration.cli import main
 from integration.controls import Controls
 from integration.outcomes import OTHER, By, Judgement
-from integration.receiver import create_app
+from integration.receiver.app import create_app
 from integration.records import Model
 from integration.settings import Settings
 from integration.store import Store

@@ -19,7 +19,7 @@ from integration.cli import main as presort
 from integration.counting import Change
 from integration.feedback import Verdict
 from integration.messages import Decision
-from integration.receiver import create_app
+from integration.receiver.app import create_app
 from integration.records import Event, Outcome, Severity
 from integration.settings import Settings
 from integration.store import Store

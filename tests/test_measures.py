@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from integration import measures, notices, recounts
 from integration.measures import DECIDED, INFERENCE_SECONDS, Tally
-from integration.receiver import create_app
+from integration.receiver.app import create_app
 from integration.recounts import Recount
 from integration.settings import Settings
 from integration.store import BURST, Store

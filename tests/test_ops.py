@@ -12,7 +12,7 @@ import yaml
 
 from integration import measures, notices
 from integration.measures import Tally
-from integration.receiver import create_app
+from integration.receiver.app import create_app
 from integration.records import Model
 from integration.settings import Settings
 from integration.store import Store
@@ -20,6 +20,9 @@ from tests.test_docs import OPERATIONS, exposed, section
 
 OPS = Path(__file__).parent.parent / "ops"
 METRIC = re.compile(r"\b(presort_[a-z_]+)")
+GRID = 24
+"""Columns of a dashboard."""
+
 SUFFIX = re.compile(r"_(bucket|sum|count)$")
 
 
@@ -68,6 +71,42 @@ def test_labels_that_are_asked_for_exist() -> None:
     found |= {label for one in expressions() for by in re.findall(r"by \(([^)]+)\)", one) for label in by.split(", ")}
     assert "severity" in found
     assert found - known == set()
+
+
+def test_a_metric_has_the_labels_that_it_is_asked_for() -> None:
+    """Another metric's label would match nothing, and the panel stay empty."""
+    found = re.findall(r"`(presort_[a-z_]+)(?:\{([a-z,]+)\})?`", section(OPERATIONS, "### Metrics"))
+    documented = {
+        name: {one for other, labels in found if other == name for one in labels.split(",")} for name, _ in found
+    }
+    for expression in expressions():
+        for name, braces in re.findall(r"\b(presort_[a-z_]+)(?:\{([^}]*)\})?", expression):
+            by = {label for one in re.findall(r"by \(([^)]+)\)", expression) for label in one.split(", ")}
+            wanted = {*by, *re.findall(r'(\w+)[=!]~?"', braces)} - {"le", "job", "instance"}
+            assert wanted <= documented[SUFFIX.sub("", name)], expression
+
+
+def test_grafana_finds_a_place_and_a_source_for_every_panel() -> None:
+    """What its importer does not refuse but draws wrongly: ids twice, panels over each other, another's data source."""
+    document = json.loads((OPS / "grafana-dashboard.json").read_text(encoding="utf-8"))
+    assert document.get("id") is None, "an id is of the Grafana that exported it"
+    (source,) = document["templating"]["list"]
+    assert (source["type"], source["query"]) == ("datasource", "prometheus")
+    ids = [one["id"] for one in document["panels"]]
+    assert len(set(ids)) == len(ids)
+    taken: set[tuple[int, int]] = set()
+    for one in document["panels"]:
+        at = one["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert max(x for x, _ in cells) < GRID
+        assert not cells & taken, one["title"]
+        taken |= cells
+    for one in panels():
+        assert one["type"] in {"stat", "timeseries", "table"}
+        refs = [each["refId"] for each in one["targets"]]
+        assert len(set(refs)) == len(refs) > 0
+        for where in (one, *one["targets"]):
+            assert where["datasource"] == {"type": "prometheus", "uid": f"${{{source['name']}}}"}, one["title"]
 
 
 def test_documented_labels_are_the_exposed_ones(config: Settings, store: Store) -> None:

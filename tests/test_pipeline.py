@@ -18,7 +18,8 @@ import pytest
 import requests
 
 from demo.processes import process, stop
-from demo.stage import Stage, call, stage
+from demo.sidebar import token
+from demo.stage import AGENT_SECRET, PASSWORD, Stage, call, stage
 from integration import asking, backfills, embedded_redis, messages, outcomes
 from integration.asking import Answer, Question
 from integration.controls import Controls
@@ -27,6 +28,7 @@ from integration.publisher import create_celery, publish
 from integration.records import Record
 from integration.store import Store
 from integration.zendesk import signature
+from tests.console.conftest import Visitor
 from tests.worker.conftest import SURE
 
 HTML = f"<html><body><p>{SURE[1]}</p><br><div>Thanks</div></body></html>"
@@ -245,21 +247,74 @@ def test_what_workers_measure_reaches_the_receivers_metrics(running: Stage, memo
         lines = requests.get(f"{running.receiver_url}/metrics", timeout=5).text.splitlines()
         found = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         wanted = ("presort_written_seconds_count", "presort_inference_seconds_count")
+        assert float(found.get('presort_webhooks_total{status="accepted"}', 0)) >= 1, (
+            "the receiver's own are there at once"
+        )
         return all(float(found.get(f'{name}{{classifier="category"}}', 0)) >= 1 for name in wanted)
 
     _until(shown, "the workers to tell what they measured")
 
 
 def test_no_log_holds_text_or_secrets(running: Stage, memory: Store) -> None:
-    outcome(memory, file(running, "Xylophone", "A xylophone arrived instead of my order, please refund it."))
+    ticket_id = file(running, *XYLOPHONE)
+    outcome(memory, ticket_id)
+    admin_tries_a_text(running, ticket_id)
+    agent_asks_why(running, ticket_id)
     logs = {path.name: path.read_text(encoding="utf-8") for path in running.logs.glob("*.log")}
-    assert {"receiver.log", "worker-1.log", "beat.log"} <= logs.keys()
-    secrets = ("PRESORT_WEBHOOK_SECRETS", "PRESORT_ZENDESK_CLIENT_SECRET", "PRESORT_ALERT_URLS")
+    assert {"receiver.log", "worker-1.log", "beat.log", "console.log"} <= logs.keys()
+    for event in ("wrong password", "signed in from", "refused with 401", "refused with 400", '"feedback"'):
+        assert event in logs["console.log"], "the console was not used as it should be"
+    secrets = [
+        *("PRESORT_WEBHOOK_SECRETS", "PRESORT_ZENDESK_CLIENT_SECRET", "PRESORT_ALERT_URLS"),
+        *("PRESORT_CONSOLE_PASSWORD", "PRESORT_AGENT_SECRETS"),
+    ]
     for name, text in logs.items():
         for word in ("xylophone", "instead of my order", *SURE[:2]):
             assert word.lower() not in text.lower(), name
-        for secret in secrets:
-            assert running.environ[secret] not in text, name
+        for secret in (*(running.environ[one] for one in secrets), "a-wrong-password", A_TOKEN):
+            assert secret not in text, (name, secret)
+
+
+A_TOKEN = "eyJ"
+"""How every one begins: ``{"`` in base64."""
+
+XYLOPHONE = ("Xylophone", "A xylophone arrived instead of my order, please refund it.")
+
+
+def admin_tries_a_text(running: Stage, ticket_id: int) -> None:
+    """Goes in at the second try, opens the ticket, asks for it by its words, and has the same text judged."""
+    anna, (subject, description) = Visitor(running.console_url), XYLOPHONE
+    assert anna.sign_in("a-wrong-password").status_code == 403
+    assert anna.sign_in(PASSWORD).ok
+    assert anna.get(f"/tickets/{ticket_id}").ok
+    anna.get(f"/tickets/?ticket={subject}")
+    told = anna.post("/try-it/", page="/try-it/", subject=subject, description=description)
+    assert (told.status_code, "It would be" in told.text) == (200, True)
+    too_long = anna.post("/try-it/", page="/try-it/", subject=subject, description=description * 2000)
+    assert too_long.status_code == 413
+    forged = anna.http.post(f"{anna.url}/try-it/", data={"csrf_token": "x", "subject": subject}, timeout=10)
+    assert forged.status_code == 400
+
+
+def agent_asks_why(running: Stage, ticket_id: int) -> None:
+    """Looks, asks why and accepts; with tokens that are no good, and with bodies that are none."""
+    url = f"{running.console_url}/agent/tickets/{ticket_id}"
+
+    def ask(path: str, body: object = None, secret: str = AGENT_SECRET) -> requests.Response:
+        bearer = {"Authorization": f"Bearer {token(ticket_id, secret)}"}
+        if body is None:
+            return requests.get(url + path, headers=bearer, timeout=20)
+        return requests.post(url + path, json=body, headers=bearer, timeout=20)
+
+    shown = ask("").json()["classifiers"][0]
+    assert shown["state"] == "suggested"
+    why = {"classifier": "category", "subject": XYLOPHONE[0], "description": XYLOPHONE[1]}
+    assert ask("/why", why).ok
+    assert ask("/feedback", {"classifier": "category", "into": [shown["answers"][0]["option"]]}).ok
+    assert ask("", secret=AGENT_SECRET.swapcase()).status_code == 401
+    assert ask("/why", why | {"subject": [XYLOPHONE[1]]}).status_code == 400
+    assert ask("/why", why | {"description": AGENT_SECRET}).status_code == 400
+    assert ask("/feedback", {"classifier": "category", "into": ["xylophone"]}).status_code == 400
 
 
 def test_a_killed_workers_tickets_come_back(running: Stage, memory: Store) -> None:

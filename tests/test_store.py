@@ -11,7 +11,7 @@ import pytest
 from integration import counting, messages
 from integration.messages import Decision
 from integration.records import Tick
-from integration.store import Store
+from integration.store import WORKER_TTL, Store
 from integration.stream import read
 from tests.conftest import awaited
 
@@ -252,7 +252,20 @@ def test_workers_are_those_heard_of(store: Store) -> None:
     store.beat("b:2")
     store.beat("a:1")
     assert store.workers() == ["a:1", "b:2"]
-    assert 0 < store.redis.ttl("presort:worker:a:1") <= 30
+    store.redis.zincrby("presort:workers", -WORKER_TTL, "a:1")
+    assert store.workers() == ["b:2"], "nothing was heard of it for 30 s"
+    store.beat("b:2")
+    assert store.redis.zrange("presort:workers", 0, -1) == ["b:2"], "and nothing is kept of it"
+
+
+def test_who_asks_for_workers_does_not_look_at_every_ticket(store: Store) -> None:
+    """Metrics and readiness ask every few seconds, beside millions of keys."""
+    store.beat("a:1")
+    before = store.redis.info("commandstats")
+    assert store.workers() == ["a:1"]
+    after = store.redis.info("commandstats")
+    called = {name for name in after if after[name] != before.get(name)}
+    assert called <= {"cmdstat_zrangebyscore", "cmdstat_time", "cmdstat_info"}
 
 
 @pytest.mark.parametrize("life_s", [0.05, 5])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from integration import taxonomy
-from integration.receiver import create_app
+from integration.receiver.app import create_app
 from integration.settings import Settings
 from integration.store import Store
 

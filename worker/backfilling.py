@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
-from integration import backfills, messages
+from integration import backfills, messages, tracing
 from integration.messages import NewTicket
 from integration.records import Record
 from integration.store import BURST
@@ -51,8 +51,12 @@ def go_on(parts: Parts, now: float) -> None:
         if not batch or _others_want_something(parts) or take_slot(parts, reserve=RESERVE) > 0:
             return
         backfills.ask(redis, len(batch), now)
-        old = [NewTicket(ticket_id=one, received_at=now, backfill=True) for one in waiting]
-        classify(parts, old, has_slot=True)
+        classify(parts, [_old(one, now) for one in waiting], has_slot=True)
+
+
+def _old(ticket_id: int, now: float) -> NewTicket:
+    with tracing.root("backfill", ticket=ticket_id) as trace:
+        return NewTicket(ticket_id=ticket_id, received_at=now, backfill=True, trace=trace)
 
 
 def _room(parts: Parts) -> int:

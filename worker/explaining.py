@@ -35,8 +35,6 @@ MOST_TOKENS = 4_096
 long text is cut into fewer, longer groups."""
 
 LEAST_GROUPS = 8
-LABELS = 10
-"""The likeliest labels that an answer names."""
 
 # Chinese and Japanese are written without spaces: there, each character is a word.
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -161,7 +159,7 @@ def _answer(model: Model, question: Question) -> Answer:
         return Answer(model=_version(model))
     numbers = {label.value: number for number, label in enumerate(manifest.labels)}
     found = explain(model, text, numbers.get(question.label or ""))
-    best = np.argsort(-found.probabilities, kind="stable")[:LABELS]
+    best = np.argsort(-found.probabilities, kind="stable")
     return Answer(
         model=_version(model),
         label=manifest.labels[found.label].value,

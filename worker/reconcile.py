@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from integration import inbox, messages, outcomes
+from integration import inbox, messages, outcomes, tracing
 from integration.messages import NewTicket
 from integration.zendesk.client import Ticket
 from integration.zendesk.errors import Refused, ZendeskError
@@ -85,8 +85,10 @@ def _missed(parts: Parts, tickets: Sequence[Ticket], begin: float) -> dict[int, 
 def _enqueue(parts: Parts, tickets: Sequence[Ticket], missed: Mapping[int, list[str]], now: float) -> None:
     for one in tickets:
         if one.id in missed:
-            told = NewTicket(ticket_id=one.id, received_at=now, classifiers=tuple(missed[one.id]))
-            inbox.put(parts.store.redis, messages.CLASSIFY, with_text(told, one), _delivery(one.id), missed[one.id])
+            names = missed[one.id]
+            with tracing.root("export", ticket=one.id) as trace:
+                told = NewTicket(ticket_id=one.id, received_at=now, classifiers=tuple(names), trace=trace)
+                inbox.put(parts.store.redis, messages.CLASSIFY, with_text(told, one), _delivery(one.id), names)
             log.info("queued: only the export told of it", extra={"ticket": one.id})
     if missed:
         log.warning("%d tickets had no decision, and are sorted now: were webhooks lost, or Redis?", len(missed))

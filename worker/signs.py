@@ -83,14 +83,16 @@ def read(look: Look, known: Sequence[Alert], now: float) -> tuple[list[Sign], di
         Signs; and by the category that fires the names of rows that it explains.
     """
     firing = {one.category: one for one in known if one.state == "firing" and one.kind == "spike"}
-    plain, look = look.newest(), look._replace(expected=look.expected + _leak(look))
+    plain, look = look.newest(), _with_leak(look)
     newest = look.newest()
     fresh = _fresh(newest, known, "spike")
     found = _evidence(newest, newest.expected, fresh)
     windows = np.clip(found.window, 1, np.maximum(fresh.sum(axis=1), 1))  # what was told is in none
     attached = {} if look.confusion is None else _attached(plain, look.confusion, firing, fresh, found.statistic)
-    explained = _by_child(newest, windows)
-    statistic = _without_told(newest, fresh, found.statistic, known)
+    below = families(look.rows, look.names)
+    explained = _by_child(newest, windows, below)
+    statistic = _without_told(newest, fresh, found.statistic, known, below)
+    whole = np.cumsum(newest.counts[-1, ::-1])
     age = now - look.end
     # No ticket came for so long that one was due: then the end of a spike cannot be told from an outage.
     stopped = _due(look) >= 1
@@ -109,7 +111,7 @@ def read(look: Look, known: Sequence[Alert], now: float) -> tuple[list[Sign], di
                 window_s=window * look.tick_s,
                 low=float(found.low[row]),
                 high=float(found.high[row]),
-                share=_share(int(found.observed[row]), int(look.counts[-1, -window:].sum())),
+                share=_share(int(found.observed[row]), int(whole[window - 1])),
                 held=look.held.get(category),
                 explained=bool(explained[row]),
                 over=alert is not None and _over(look, row, alert),
@@ -164,15 +166,15 @@ def _fresh(look: Look, known: Iterable[Alert], kind: str) -> Bools:
     return fresh
 
 
-def _leak(look: Look) -> Floats:
-    """(R, T) tickets that categories which spike send to others; to a parent as many as to its children."""
+def _with_leak(look: Look) -> Look:
+    """Expects also what categories that spike send to others by confusion; to a parent as much as to its children."""
     if look.confusion is None:
-        return np.zeros(look.counts.shape)
+        return look
     leak = spikes.leaked(look.counts, look.expected, look.confusion)
-    for row, children in _families(look):
+    for row, children in families(look.rows, look.names).items():
         if look.rows[row] != ALL:  # of all tickets none comes from elsewhere
             leak[row] = leak[[one for one in children if one < len(look.confusion)]].sum(axis=0)
-    return leak
+    return look._replace(expected=look.expected + leak)
 
 
 def _attached(
@@ -193,7 +195,9 @@ def _attached(
     return attached
 
 
-def _without_told(look: Look, fresh: Bools, statistic: Floats, known: Iterable[Alert]) -> Floats:
+def _without_told(
+    look: Look, fresh: Bools, statistic: Floats, known: Iterable[Alert], below: Mapping[int, list[int]]
+) -> Floats:
     """(R,) the statistic, of parents judged by what is left once the excess of children that are news is taken out.
 
     News is a child with an alert in the time that is looked at, or with evidence for one; of nested ones the uppermost.
@@ -201,14 +205,13 @@ def _without_told(look: Look, fresh: Bools, statistic: Floats, known: Iterable[A
     told = {one.category for one in known if one.resolved_at is None or look.column(one.resolved_at) > 0}
     soon = [category not in look.held and statistic[row] >= look.threshold for row, category in enumerate(look.rows)]
     news = {row for row, category in enumerate(look.rows) if category in told or soon[row]}
-    families = dict(_families(look))
     excess, left = look.counts - look.expected, look.counts.astype(np.float64)
-    for row, children in families.items():
+    for row, children in below.items():
         inside = news.intersection(children)
-        taken = sorted(inside - {below for child in inside for below in families.get(child, ())})
+        taken = sorted(inside - {one for child in inside for one in below.get(child, ())})
         if taken:
             left[row] = np.maximum(left[row] - excess[taken].sum(axis=0), 0)
-    parents = list(families)
+    parents = list(below)
     # Parts of tickets too, which the detector's formula takes as well.
     judged = look._replace(
         counts=cast("Ints", left[parents]), error=look.error[parents], dispersion=look.dispersion[parents]
@@ -218,27 +221,27 @@ def _without_told(look: Look, fresh: Bools, statistic: Floats, known: Iterable[A
     return found
 
 
-def _by_child(look: Look, window: Ints) -> Bools:
+def _by_child(look: Look, window: Ints, below: Mapping[int, list[int]]) -> Bools:
     """(R,) parents of whose excess one child that may fire explains most."""
     explained = np.zeros(len(look.rows), dtype=bool)
     excess = np.cumsum((look.counts - look.expected)[:, ::-1], axis=1)
     free = np.array([category not in look.held for category in look.rows])
-    for row, children in _families(look):
+    for row, children in below.items():
         most = excess[children, window[row] - 1][free[children]]
         explained[row] = bool((most >= EXPLAINS * max(excess[row, window[row] - 1], NOTHING)).any())
     return explained
 
 
-def _families(look: Look) -> list[tuple[int, list[int]]]:
-    """Each parent's row with those of its children, of all depths."""
-    below: dict[str, list[int]] = {category: [] for category in look.rows if category.endswith("::*")}
-    for row, name in enumerate(look.names):
+def families(rows: Sequence[str], names: Sequence[str]) -> dict[int, list[int]]:
+    """Each parent's row with those of its children, of all depths; ``rows`` and ``names`` as in ``Look``."""
+    below: dict[str, list[int]] = {category: [] for category in rows if category.endswith("::*")}
+    for row, name in enumerate(names):
         path = name.split("::")
         for depth in range(1, len(path)):
             if (children := below.get("::".join([*path[:depth], "*"]))) is not None:
                 children.append(row)
-    everything = [row for row, category in enumerate(look.rows) if category != ALL]
-    return [(row, below.get(category, everything)) for row, category in enumerate(look.rows) if category[-1:] == "*"]
+    everything = [row for row, category in enumerate(rows) if category != ALL]
+    return {row: below.get(category, everything) for row, category in enumerate(rows) if category[-1:] == "*"}
 
 
 def _over(look: Look, row: int, alert: Alert) -> bool:

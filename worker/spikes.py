@@ -383,29 +383,31 @@ def extra(events: Iterable[tuple[float, int]], now: float, weeks: float) -> floa
     return decades
 
 
-def smallest(rate: float, error: float, dispersion: Floats, weeks: float) -> float | None:
-    """The smallest spike that is found when it lasts six hours, as a ratio to the expected rate.
+def smallest(rate: Floats, error: Floats, dispersion: Floats, weeks: float) -> Floats:
+    """(C,) the smallest spike that is found when it lasts six hours, as a ratio to the expected rate.
 
     The least r for which r times the expected tickets, in each window, bring the statistic to ``threshold(weeks)``. So
     many tickets in six hours: r * rate * 6. With much over-dispersion r does not fall below a limit however many
-    tickets come, r - 1 - ln r = 9 (alpha + error); None where that alone is above the greatest of ``RATIOS``.
+    tickets come, r - 1 - ln r = 9 (alpha + error); NaN where that alone is above the greatest of ``RATIOS``.
 
     Args:
-        rate: tickets an hour.
-        error: squared relative error of the rate.
-        dispersion: (2,) squared coefficient of variation, over 1 h and over 6 h.
+        rate: (C,) tickets an hour.
+        error: (C,) squared relative error of the rate.
+        dispersion: (C, 2) squared coefficient of variation, over 1 h and over 6 h.
         weeks: the sensitivity.
     """
     ticks, hours = _windows(1 / 60, 360)
-    a = _shape(ticks, 1 / 60, np.array([error]), dispersion[None])[0]
+    a = _shape(ticks, 1 / 60, error, dispersion)
 
-    def least(tickets_an_hour: float) -> float:
-        m: Floats = tickets_an_hour * ticks / 60
-        low, high = 0.0, 20.0  # of ln r
+    def least(tickets_an_hour: Floats) -> Floats:
+        m = tickets_an_hour[:, None] * ticks / 60
+        low, high = np.zeros(len(m)), np.full(len(m), 20.0)  # of ln r
         for _ in range(40):
             r = (low + high) / 2
-            total = np.logaddexp.reduce(np.log(hours) + _log_ratio(np.exp(r) * m, m, a, RATIOS))
-            low, high = (low, r) if total >= np.log(threshold(weeks)) else (r, high)
-        return float(np.exp(high))
+            total = np.logaddexp.reduce(np.log(hours) + _log_ratio(np.exp(r)[:, None] * m, m, a, RATIOS), axis=1)
+            found = total >= np.log(threshold(weeks))
+            low, high = np.where(found, low, r), np.where(found, r, high)
+        ratio: Floats = np.exp(high)
+        return ratio
 
-    return least(rate) if least(1e9) <= max(RATIOS) else None
+    return np.where(least(np.full(len(rate), 1e9)) <= max(RATIOS), least(rate), np.nan)

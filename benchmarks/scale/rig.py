@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -166,10 +167,15 @@ def workers(
             child = stack.enter_context(process(command, log=log, environ={**running.environ, **(environ or {})}))
             started.append(child)
         running.children.setdefault("worker", []).extend(started)
-        pids = {str(one.pid) for one in started}
-        wait_until(lambda: pids <= {one.rpartition(":")[2] for one in running.store.workers()}, READY_S, "all workers")
+        names = [f"{socket.gethostname()}:{one.pid}" for one in started]
+        wait_until(lambda: all(heard_of(running.store, name) for name in names), READY_S, "all workers")
         yield started
     running.children["worker"] = [one for one in running.children["worker"] if one not in started]
+
+
+def heard_of(store: Store, worker: str) -> bool:
+    """Whether a worker of this release is alive, or one of the release before, which had a key for each."""
+    return worker in store.workers() or bool(store.redis.exists(f"presort:worker:{worker}"))
 
 
 def wait_until(done: Callable[[], object], patience_s: float, what: str) -> None:

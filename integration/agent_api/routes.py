@@ -76,7 +76,10 @@ def why(ticket_id: int) -> Response:
         model=answer.model,
         name=model.labels.get(answer.label or "", answer.label),
         words=[one._asdict() for one in answer.words],
-        labels=[one._asdict() | {"name": model.labels.get(one.label, one.label)} for one in answer.labels],
+        labels=[
+            one._asdict() | {"name": model.labels.get(one.label, one.label)}
+            for one in answer.labels[: 1 + ALTERNATIVES]
+        ],
         cut=answer.cut,
         ms=answer.ms,
     )

@@ -11,7 +11,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from integration import backfills, outcomes
-from integration.agreement import Interval, expected, funnel, wilson
+from integration.agreement import Interval, expected, funnel, funnel_by_model, wilson
 from integration.console import context
 from integration.console.figures import Figure
 from integration.outcomes import Counts, month_of
@@ -84,6 +84,14 @@ class Month(NamedTuple):
     kept: Interval | None
 
 
+class Way(NamedTuple):
+    """A month's steps by one model; ``month`` is what stands of its answers, None while nothing was looked back at."""
+
+    model: str
+    steps: list[Step]
+    month: Month | None
+
+
 @routes.get("/")
 def show() -> str:
     """The whole page."""
@@ -91,6 +99,7 @@ def show() -> str:
     months = months_kept(now)
     month = request.args.get("month", "")
     month = month if month in months else months[0]
+    seen, hindsight = funnel(store, month), _hindsight(classifier)
     return context.page(
         "funnel.html",
         classifier=classifier,
@@ -98,8 +107,13 @@ def show() -> str:
         month=month,
         months=months,
         kept_days=FUNNEL_TTL // 86400,
-        steps=steps(funnel(store, month)),
-        hindsight=_hindsight(classifier),
+        steps=steps(seen),
+        ways=ways(
+            {step: seen[step] for step in HEARD},
+            funnel_by_model(store, classifier.name, month),
+            [one for one in hindsight if one.month == month],
+        ),
+        hindsight=hindsight,
         waiting=outcomes.unjudged(store.redis),
         backfill=backfills.current(store.redis),
         backfill_steps=steps(funnel(store, month, backfill=True)),
@@ -121,6 +135,24 @@ def steps(counts: Mapping[str, int]) -> list[Step]:
         whole = sum(counts.get(one, 0) for one in of)
         if name in ALWAYS or counts.get(name):
             found.append(Step(title, meaning, counts.get(name, 0), counts.get(name, 0) / whole if whole else 0.0))
+    return found
+
+
+def ways(heard: Mapping[str, int], by_model: Mapping[str, Mapping[str, int]], judged: Sequence[Month]) -> list[Way]:
+    """From received to kept by model.
+
+    Args:
+        heard: tickets by ``HEARD``, which come before any model.
+        by_model: what became of each model's decisions, by step.
+        judged: what stands of the month's answers; kept and overridden are taken from here.
+    """
+    known = {one.model: one for one in judged}
+    found = []
+    for model in sorted({*by_model, *known}):
+        month = known.get(model)
+        written, kept = (month.counts.written, month.counts.kept) if month else (0, 0)
+        after = {"kept": kept, "overridden": written - kept}
+        found.append(Way(model, steps({**heard, **by_model.get(model, {}), **after}), month))
     return found
 
 

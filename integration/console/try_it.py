@@ -25,6 +25,9 @@ LEAST = 0.08
 
 HEAVIEST = 8
 
+LIKELIEST = 10
+"""Categories that are shown at once; the others are folded."""
+
 ACTIONS = {
     "fill": "It would be filled",
     "suggest": "It would be suggested only",
@@ -104,6 +107,8 @@ def _page(*, answer: Answer | None = None, trouble: str = "", detail: str = "") 
     found: dict[str, object] = {}
     if answer is not None:
         found = {
+            "likeliest": answer.labels[:LIKELIEST],
+            "others": answer.labels[LIKELIEST:],
             "shades": shades(answer.words),
             "heaviest": heaviest(answer.words),
             "verdict": None if answer.decision is None else verdict(answer.decision, names),

@@ -1,5 +1,4 @@
-"""The webhook's door: verify, set duplicates aside, publish, answer; nothing else."""
+"""The webhook's door: verify, set duplicates aside, publish, answer; nothing else.
 
-from integration.receiver.app import create_app
-
-__all__ = ["create_app"]
+Imports nothing: ``gunicorn`` beside it must say where processes' counters meet before prometheus_client is imported.
+"""

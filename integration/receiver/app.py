@@ -116,7 +116,7 @@ def _take(receiver: Receiver) -> tuple[str, str]:
     except Ignored as reason:
         return "ignored", str(reason)
     about = {"ticket": ticket.ticket_id, "delivery": delivery_id}
-    with tracing.root("webhook", ticket=ticket.ticket_id) as trace:
+    with tracing.root("webhook", ticket=ticket.ticket_id, asked=True) as trace:
         told = msgspec.structs.replace(ticket, trace=trace)
         new = inbox.put(receiver.store.redis, messages.CLASSIFY, told, delivery_id, receiver.classifiers)
     if not new:

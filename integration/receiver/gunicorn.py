@@ -16,7 +16,7 @@ os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="preso
 _settings = settings.load()
 _receiver = _settings.receiver
 
-wsgi_app = "integration.receiver:create_app()"
+wsgi_app = "integration.receiver.app:create_app()"
 bind = f"{_receiver.host}:{_receiver.port}"
 proc_name = "presort-receiver"
 worker_class = "integration.serving.Worker"

@@ -191,6 +191,7 @@ def test_a_worker_says_which_words_weighed(client: Client, desk: Desk, answering
     assert "".join(one["text"] for one in told["words"]) == (SURE[0] + SURE[1]).replace(" ", "")
     assert sum(one["weight"] > 0 for one in told["words"]) > len(told["words"]) / 2
     assert told["labels"][0]["name"] == told["name"] == "Orders::Refund"
+    assert len(told["labels"]) == 3, "the app needs no more"
     assert told["ms"] > 0
     assert store.redis.keys("presort:question:*") == store.redis.keys("presort:answer:*") == []
 

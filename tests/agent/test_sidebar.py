@@ -12,12 +12,14 @@ from demo import sidebar
 from demo.sidebar import AGENT, Frame
 from integration import asking, feedback
 from integration.agent_api import packing
+from integration.asking import Answer, Word
 from integration.store import Store
 from integration.zendesk.channels import STUB_CHANNELS
 from model_export.bundle.predictor import Predictor
 from tests.agent.conftest import SECRET, Answering
 from tests.chromium import chromium
 from tests.worker.conftest import ACCOUNT, SURE, Desk
+from worker import explaining
 
 FIELD = f"ticket.customField:custom_field_{ACCOUNT.category_field_id}"
 
@@ -121,6 +123,19 @@ def test_why_names_words_and_says_what_that_means(frame: Frame, sorted_ticket: i
     expect(place).to_contain_text("demo@")
     frame.page.get_by_role("button", name="Why?").click()
     expect(place).to_be_hidden()
+
+
+def test_weights_have_one_decimal_whole_ones_too(
+    frame: Frame, sorted_ticket: int, answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = Answer(model="demo@1", label=SURE[2], words=(Word("refund", 3.0), Word("order", 2.06), Word("last", -1.0)))
+    monkeypatch.setattr(explaining, "answer", lambda parts, name: asking.answer(parts.store.redis, name, said))
+    frame.open(sorted_ticket, *SURE[:2])
+    with answering():
+        frame.page.get_by_role("button", name="Why?").click()
+        rows = frame.page.locator("[id^=why-]").get_by_role("listitem")
+        expect(rows).to_have_count(3)
+    assert [one.rpartition(" ")[2].strip() for one in rows.all_inner_texts()] == ["+3.0", "+2.1", "-1.0"]
 
 
 def test_without_a_worker_why_says_so_and_can_be_asked_again(

@@ -14,6 +14,7 @@ from integration.store import Store, funnel_key
 from tests.console.conftest import Visitor
 from tests.console.test_categories import MODEL, judgement
 from tests.console.test_pages import words
+from tests.test_store import decision
 
 NOW = month_of(time.time())
 
@@ -64,6 +65,25 @@ def test_months_and_models_with_the_estimate_of_the_one_that_serves() -> None:
     assert figure["text"].startswith("2026-11, support@6: 80.0 %")
 
 
+def test_a_months_way_from_received_to_kept_by_model() -> None:
+    judged = funnel.months_of(
+        {"2026-11": {("support@7", "refund"): Counts(predicted=40, agreed=36, written=20, kept=19)}}, MODEL
+    )
+    by_model = {"support@6": {"decided": 50, "filled": 25}, "support@7": {"decided": 150, "filled": 100}}
+    old, new = funnel.ways({"received": 200}, by_model, judged)
+    assert (old.model, old.month) == ("support@6", None)
+    assert [(one.title, one.reached, one.share) for one in old.steps if one.reached] == [
+        ("Received", 200, 1.0),
+        ("Decided", 50, 0.25),
+        ("Filled", 25, 0.125),
+    ]
+    assert [(one.title, one.reached, one.share) for one in new.steps][-2:] == [
+        ("Kept", 19, 0.95),
+        ("Overridden", 1, 0.05),
+    ]
+    assert new.month == judged[0]
+
+
 def test_a_category_without_test_rows_has_no_estimate() -> None:
     (only,) = funnel.months_of({"2026-11": {("support@7", "login"): Counts(predicted=3, agreed=3)}}, MODEL)
     assert only.estimate is None
@@ -95,6 +115,26 @@ def test_the_page(anna: Visitor, store: Store) -> None:
     assert "running 8 of 10 tickets (80.0%) are settled" in text
     assert "left alone 8" in text
     assert "Decided 8 100.0%" in text
+
+
+def test_the_page_by_model(anna: Visitor, store: Store) -> None:
+    store.publish_model("category", MODEL)
+    store.redis.hincrby(funnel_key(), "received", 4)
+    new = [decision(one, model="support@7") for one in (1, 2, 3)]
+    store.record([*new, decision(4, model="support@6", confidence=0.5)], tick_s=60)
+    store.record([decision(5, model="support@7", backfill=True)], tick_s=60)
+    store.finish([(new[0], "filled", "confident"), (new[1], "left_alone", "person_set_it")])
+    outcomes.count(store.redis, [judgement(one) for one in range(9)] + [judgement(9, into="delay")])
+    text = words(anna.get("/funnel/")).partition(f"By model in {NOW}")[2]
+    old, _, served = text.partition("What stood in the end")[0].partition("support@7 Decisions")
+    assert "Received 4 100.0%" in old
+    assert "Decided 1 25.0%" in old
+    assert "Sure 0 0.0%" in old
+    assert "Sure 3 75.0%" in served, "a backfill has a funnel of its own"
+    assert "Filled 1 25.0%" in served
+    assert "Left alone 1 25.0%" in served
+    assert "Kept 9 90.0%" in served
+    assert "Of 10 answers on solved tickets 90.0% stand (60% to 98%) ; 90.0% were expected" in served
 
 
 @pytest.mark.parametrize(("day", "months"), [(11, ["2026-03", "2026-02", "2026-01"]), (13, ["2026-03", "2026-02"])])

@@ -7,16 +7,20 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+from playwright.sync_api import expect
 
 from integration import asking, messages
 from integration.agent_api import desk
 from integration.asking import Word
+from integration.console import try_it
 from integration.console.try_it import Shade, heaviest, shades, verdict
 from integration.controls import Controls
 from integration.settings import Settings
 from integration.store import Store
 from model_export.bundle.predictor import Predictor
+from tests.chromium import chromium
 from tests.console.conftest import EVIL, Serve, Visitor
+from tests.console.test_browser import faults, sign_in
 from tests.console.test_pages import words
 from tests.console.working import working
 from tests.test_store import decision
@@ -56,6 +60,39 @@ def test_probabilities_decision_words_and_milliseconds(asked: Visitor, store: St
     assert " ms in the worker" in text
     assert store.funnel() == {}, "it is no ticket"
     assert store.redis.keys("presort:question:*") == []
+
+
+def test_every_category_is_there_the_unlikely_ones_folded(
+    asked: Visitor, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(try_it, "LIKELIEST", 3)
+    text = ask(asked)
+    shown, _, rest = text.partition(" more, together ")
+    folded = int(shown.rpartition(" ")[2])
+    assert folded == len(predictor.manifest.labels) - 3
+    assert re.match(r"\d\.\d% All other categories", rest)
+    table = text.partition("The likeliest categories")[2].partition(" ms in the worker")[0]
+    assert all(f"{label.name} " in table for label in predictor.manifest.labels)
+    assert len(re.findall(r"\d% (?:\d+%|never)", table)) == len(predictor.manifest.labels)
+
+
+def test_the_unlikely_ones_are_a_click_away(asked: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(try_it, "LIKELIEST", 3)
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 320, "height": 640}, base_url=asked.url)
+        page.goto("/")
+        sign_in(page)
+        page.goto("/try-it/")
+        page.get_by_label("Subject").fill(SURE[0])
+        page.get_by_label("Text").fill(SURE[1])
+        page.get_by_role("button", name="Ask the model").click()
+        others = page.get_by_role("table", name="All other categories")
+        expect(page.get_by_role("table", name="The likeliest categories").get_by_role("row")).to_have_count(1 + 3)
+        expect(others).to_be_hidden()
+        page.get_by_text("more, together").click()
+        expect(others).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        assert list(faults(page, "try it")) == []
 
 
 def test_the_decision_is_the_one_a_ticket_would_get(asked: Visitor, store: Store) -> None:

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from demo.processes import free_port, process
-from integration.receiver import create_app as create_receiver
+from integration.receiver.app import create_app as create_receiver
 from integration.settings import Settings
 from integration.store import Store
 from integration.web.app import create_app

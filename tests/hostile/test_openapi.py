@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from integration import doors
 from integration.agent_api import desk, routes
-from integration.receiver import create_app as create_receiver
+from integration.receiver.app import create_app as create_receiver
 from integration.settings import Settings
 from integration.web.app import create_app as create_console
 from integration.zendesk import signature

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 from demo.processes import free_port, process
 from integration import settings
 from integration.cli import main
-from integration.receiver import create_app
+from integration.receiver.app import create_app
 from integration.simulator.config import SimulatorConfig
 from integration.store import Store
 from tests.simulator.support import Running, serving

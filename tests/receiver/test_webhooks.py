@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from integration import messages, settings
 from integration.controls import Controls
-from integration.receiver import create_app
+from integration.receiver.app import create_app
 from integration.settings import Settings, SettingsError
 from integration.store import Store
 from integration.zendesk import signature

@@ -150,6 +150,7 @@ def ask(parts: Parts, **question: str | None) -> asking.Answer:
 def test_the_answer_is_what_triage_would_say(parts: Parts, predictor: Predictor) -> None:
     found = ask(parts, subject=SURE[0], description=SURE[1])
     assert (found.label, found.labels[0].label, found.error) == (SURE[2], SURE[2], None)
+    assert {one.label for one in found.labels} == {one.value for one in predictor.manifest.labels}
     probabilities = [one.probability for one in found.labels]
     assert probabilities == sorted(probabilities, reverse=True)
     assert sum(probabilities) == pytest.approx(1, abs=0.01)

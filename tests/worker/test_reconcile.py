@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from kombu.exceptions import OperationalError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from werkzeug.serving import make_server
 
-from integration import counting, messages, outcomes, settings
-from integration.receiver import create_app
+from integration import counting, inbox, messages, outcomes, settings
+from integration.receiver.app import create_app
 from integration.simulator.account import AGENT, CUSTOMER, INTEGRATION
 from integration.store import Store
 from tests.conftest import SECRET
@@ -159,11 +159,11 @@ def test_what_could_not_be_queued_is_read_again(
     zendesk.clock.advance(LAG_S)
 
     def broken(*_: object) -> None:
-        raise OperationalError("the broker is away")
+        raise RedisConnectionError("Redis is away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(reconcile, "publish", broken)
-        with pytest.raises(OperationalError):
+        patched.setattr(inbox, "put", broken)
+        with pytest.raises(RedisConnectionError):
             reconcile.reconcile(late.parts)
     assert queued(store) == []
     reconcile.reconcile(late.parts)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
-from integration import messages, tracing
-from integration.receiver import create_app
+from integration import backfills, messages, tracing
+from integration.receiver.app import create_app
 from integration.store import Store
 from integration.zendesk import signature
 from tests.conftest import SECRET, need
-from tests.worker.conftest import SURE, Desk, Sink, queued
+from tests.simulator.support import Running
+from tests.worker.conftest import ACCOUNT, SURE, Desk, Sink, queued
+from worker import backfilling, reconcile
 from worker.parts import Parts
 
 memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
@@ -73,6 +76,38 @@ def test_a_ticket_has_one_trace_from_webhook_to_write(desk: Desk, spans: Callabl
     assert found["classify"].attributes["presort.decision"] == record.decision.id
     assert found["queue"].end_time == found["classify"].start_time
     assert all(one.start_time <= one.end_time for one in found.values())
+
+
+def test_a_ticket_that_only_the_export_told_of_has_a_trace(
+    desk: Desk, zendesk: Running, spans: Callable[[], list[Any]]
+) -> None:
+    desk.parts.clock = zendesk.clock
+    ticket_id = desk.zendesk.create(*SURE[:2])
+    zendesk.clock.advance(ACCOUNT.export_lag_s + 1)
+    reconcile.reconcile(desk.parts)
+    desk.classify(*queued(desk.parts.store))
+    desk.parts.store.redis.delete(messages.TICKETS_QUEUE)
+    desk.settle()
+    assert begun(spans(), {ticket_id}) == {"export"}
+
+
+def test_a_backfills_tickets_have_a_trace_each(desk: Desk, spans: Callable[[], list[Any]]) -> None:
+    ids = [desk.zendesk.create(*SURE[:2]) for _ in range(2)]
+    backfills.start(desk.parts.store.redis, "a test", ids, time.time())
+    backfilling.go_on(desk.parts, time.time())
+    desk.settle()
+    assert begun(spans(), set(ids)) == {"backfill"}
+
+
+def begun(found: Sequence[Any], tickets: set[int]) -> set[str]:
+    """How these tickets' traces begin; each has one, which leads to what became of it."""
+    roots = [one for one in found if one.parent is None]
+    assert {one.attributes["presort.ticket"] for one in roots} == tickets
+    assert len(roots) == len(tickets)
+    for root in roots:
+        own = {one.name for one in found if one.context.trace_id == root.context.trace_id}
+        assert {"classify", "filled"} < own
+    return {one.name for one in roots}
 
 
 def test_tickets_of_one_batch_and_one_bulk_update_have_a_trace_each(desk: Desk, spans: Callable[[], list[Any]]) -> None:

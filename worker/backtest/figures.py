@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Literal
@@ -134,11 +135,11 @@ def _sensitivity(history: History, config: Spikes, weeks: int, pair: Pair) -> Se
 def _categories(history: History, config: Spikes, weeks: int, pair: Pair) -> list[Category]:
     with_budget, without = (Counter(one.row for one in replay.episodes) for replay in pair)
     base, found = pair.budgeted.baseline, []
-    for row, name in enumerate(history.names):
-        rate = float(base.rate[row].mean())
+    rates = base.rate.mean(axis=1)
+    ratios = spikes.smallest(rates, base.error.mean(axis=1), base.dispersion, weeks)
+    for row, (name, rate, ratio) in enumerate(zip(history.names, rates.tolist(), ratios.tolist(), strict=True)):
         usual = rate * SMALLEST_H
-        ratio = spikes.smallest(rate, float(base.error[row].mean()), base.dispersion[row], weeks)
-        tickets = None if ratio is None else max(ratio * usual, config.min_tickets)
+        tickets = None if math.isnan(ratio) else max(ratio * usual, config.min_tickets)
         found.append(
             Category(
                 name=name,

@@ -1,14 +1,16 @@
 """History played again with the future left out: which alerts would there have been? Pure: counts in, episodes out.
 
 Each day the baseline is learned from the hours before it. The statistic comes for a whole day at once, in ticks of five
-minutes (``spikes.scan``). Where it comes near an alert, and while one is active, every tick is looked at as the watch
-would have looked: its minutes by ``signs.read``, its alerts by ``lifecycle``. So the rules are those of the live watch.
+minutes (``spikes.scan``). Rows that come near an alert, and those that have one, are looked at in every tick as the
+watch would have looked: their minutes by ``signs.read``, their alerts by ``lifecycle``. So the rules are those of the
+live watch, and a thousand quiet categories cost little.
 Three things are not known of the past: what the model would have confused, what people would have said of an alert,
 and silences.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,6 +19,7 @@ import msgspec
 import numpy as np
 
 from integration import counting
+from integration.counting import ALL
 from integration.records import Alert
 from integration.settings import Spikes
 from worker import calendar, counted, lessons, lifecycle, signs, spikes
@@ -41,7 +44,8 @@ TAUGHT_BY = counting.WEEKS * spikes.WEEK
 """Hours of the past that teach."""
 
 NEAR = 0.5
-"""Looked at is what shows so much of the statistic that an alert needs: minutes can show a little more than ticks."""
+"""A row is looked at when it shows so much of the statistic that an alert needs: minutes can show a little more than
+ticks."""
 
 
 class Episode(NamedTuple):
@@ -96,7 +100,10 @@ class _Watch:
         usual: (R, T) tickets expected, filled in day by day.
         hourly: (R, H) tickets in each hour.
         labels: the names of the categories that have no children.
+        places: each row's.
+        families: each parent's row with those of its children, of all depths.
         active: alerts that fire, or that ended and may open again, by category and kind.
+        closed: those that ended and cannot, by the same.
         episodes: by the alert's id.
     """
 
@@ -106,7 +113,10 @@ class _Watch:
     usual: Floats
     hourly: Ints
     labels: list[str]
+    places: dict[str, int]
+    families: dict[int, list[int]]
     active: dict[tuple[str, str], Alert] = field(default_factory=dict)
+    closed: defaultdict[tuple[str, str], list[Alert]] = field(default_factory=lambda: defaultdict(list))
     episodes: dict[str, Episode] = field(default_factory=dict)
 
 
@@ -135,6 +145,8 @@ def replay(
         usual=np.zeros((rows, ticks)),
         hourly=history.counts.reshape(rows, -1, HOUR).sum(axis=2, dtype=np.int64),
         labels=[name for row, name in zip(history.rows, history.names, strict=True) if not row.endswith("*")],
+        places={row: place for place, row in enumerate(history.rows)},
+        families=signs.families(history.rows, history.names),
     )
     slots, positions = _local(history, zone, config)
     watched = np.zeros(rows)
@@ -182,37 +194,44 @@ def _learned(watch: _Watch, slots: Ints, hour: int) -> Baseline:
 def _play(watch: _Watch, day: _Day, ready: Bools) -> None:
     """The ticks of one day."""
     near = NEAR * spikes.threshold(watch.config.weeks)
-    worth = np.any(_statistic(watch, day, slice(None), spikes.RATIOS)[ready] >= near, axis=0)
-    worth |= (_statistic(watch, day, slice(-1, None), spikes.QUIET) >= near)[0] & ready[-1]
-    for tick in range(day.begin, day.end):
-        if watch.active or worth[tick - day.begin]:
-            _look(watch, day, tick)
-
-
-def _statistic(watch: _Watch, day: _Day, rows: slice, ratios: tuple[float, ...]) -> Floats:
-    """(rows, end - begin) of the day's ticks, each row since its last alert."""
-    begin = day.begin - SEEN
-    fresh = np.ones((len(watch.usual), day.end - begin), dtype=bool)
+    begin, every = day.begin - SEEN, len(watch.usual) - 1
+    fresh = np.ones((every + 1, day.end - begin), dtype=bool)  # each row since its last alert
     for one in watch.episodes.values():
         if one.last.resolved_at is not None:
             fresh[one.row, : max(0, _tick(watch, one.last.resolved_at) - begin)] = False
-    minutes = watch.history.counts[rows, begin * TICK : day.end * TICK]
-    counts = minutes.reshape(len(minutes), -1, TICK).sum(axis=2, dtype=np.int64) * fresh[rows]
-    usual = watch.usual[rows, begin : day.end] * fresh[rows]
-    return spikes.scan(counts, usual, day.error[rows], day.dispersion[rows], tick_h=TICK_H, ratios=ratios)[:, SEEN:]
+    minutes = watch.history.counts[:, begin * TICK : day.end * TICK]
+    counts = minutes.reshape(every + 1, -1, TICK).sum(axis=2, dtype=np.int64) * fresh
+    usual = watch.usual[:, begin : day.end] * fresh
+
+    def is_near(rows: Ints, ratios: tuple[float, ...]) -> Bools:
+        found = spikes.scan(
+            counts[rows], usual[rows], day.error[rows], day.dispersion[rows], tick_h=TICK_H, ratios=ratios
+        )
+        return found[:, SEEN:] >= near
+
+    total = np.cumsum(counts, axis=1)
+    enough = (total[:, SEEN:] - total[:, :-SEEN]).max(axis=1) >= watch.config.min_tickets
+    rows = np.flatnonzero(ready & enough)
+    rising, quiet = is_near(rows, spikes.RATIOS), is_near(np.array([every]), spikes.QUIET)[0] & ready[-1]
+    for tick in range(day.begin, day.end):
+        judged = set(rows[rising[:, tick - day.begin]].tolist())
+        judged.update(watch.places[category] for category, _ in watch.active)
+        if judged or quiet[tick - day.begin]:
+            _look(watch, day, tick, judged)
 
 
-def _look(watch: _Watch, day: _Day, tick: int) -> None:
-    """One look of the watch, at the end of a tick."""
+def _look(watch: _Watch, day: _Day, tick: int, judged: set[int]) -> None:
+    """One look of the watch, at the end of a tick, at the rows that are judged, and at what may explain them."""
     ticks, history = slice(tick + 1 - LOOKED_AT, tick + 1), watch.history
-    counts = history.counts[:, ticks.start * TICK : ticks.stop * TICK].astype(np.int64)
+    every = len(history.rows) - 1
+    rows = sorted(judged.union([every], *(watch.families.get(row, ()) for row in judged)))
     look = Look(
-        rows=history.rows,
-        names=history.names,
-        counts=counts,
-        expected=np.repeat(watch.usual[:, ticks], TICK, axis=1) / TICK,
-        error=day.error,
-        dispersion=day.dispersion,
+        rows=[history.rows[row] for row in rows],
+        names=[history.names[row] for row in rows],
+        counts=history.counts[rows, ticks.start * TICK : ticks.stop * TICK].astype(np.int64),
+        expected=np.repeat(watch.usual[rows, ticks], TICK, axis=1) / TICK,
+        error=day.error[rows],
+        dispersion=day.dispersion[rows],
         held=day.held,
         threshold=spikes.threshold(watch.config.weeks),
         confusion=None,
@@ -226,7 +245,9 @@ def _look(watch: _Watch, day: _Day, tick: int) -> None:
     for sign in found:
         key = (sign.category, sign.kind)
         before = watch.active.get(key)
-        if before is None and sign.statistic < spikes.threshold(watch.config.weeks):
+        if before is None and sign.statistic < look.threshold:
+            continue
+        if key == (ALL, "spike") and every not in judged:  # its children were not looked at
             continue
         members = 0 if before is None else lifecycle.members(before, watch.active.values())
         after = lifecycle.step(
@@ -239,18 +260,17 @@ def _look(watch: _Watch, day: _Day, tick: int) -> None:
 
 def _raised(watch: _Watch, key: tuple[str, str], now: float) -> float:
     """Decades by which the budget raises a row's threshold, after its closed alerts."""
-    active = {one.id for one in watch.active.values()}
-    past = (one.last for one in watch.episodes.values() if (one.last.category, one.last.kind) == key)
-    return lifecycle.budget((one for one in past if one.id not in active), now, watch.config) if watch.budget else 0.0
+    return lifecycle.budget(watch.closed[key], now, watch.config) if watch.budget else 0.0
 
 
 def _note(watch: _Watch, day: _Day, key: tuple[str, str], alert: Alert | None) -> None:
     """Keep an alert's next state."""
     if alert is None:
-        watch.active.pop(key, None)
+        if key in watch.active:
+            watch.closed[key].append(watch.active.pop(key))
         return
     watch.active[key] = alert
-    row = watch.history.rows.index(alert.category)
+    row = watch.places[alert.category]
     spread = float(day.dispersion[row, 0] + day.error[row])
     before = watch.episodes.get(alert.id, Episode(row, alert, alert, spread, 0, watch.usual[row, :0]))
     watch.episodes[alert.id] = before._replace(last=alert)

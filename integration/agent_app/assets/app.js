@@ -258,7 +258,7 @@ function shownWords(answer, label) {
     .filter((one) => Math.abs(one.weight) > NOTICEABLE * heaviest)
     .sort((one, other) => Math.abs(other.weight) - Math.abs(one.weight))
     .slice(0, WORDS);
-  const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 1, signDisplay: "always" });
+  const number = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "always" });
   const rows = weighty.map((one) => {
     const side = one.weight > 0 ? "for" : "against";
     const fill = element("i");
