@@ -10,6 +10,10 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.conftest import need
 
+HARMLESS = ("Applying inline style violates", "Autofocus processing was blocked")
+"""Complaints of the browser that are nobody's fault: Plotly's map library would add a sheet of its own as it loads,
+which the policy forbids, and no map is drawn; and a test may be faster at the first field than ``autofocus``."""
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:

@@ -14,7 +14,7 @@ from integration import alerting, counting, messages, outcomes
 from integration.controls import Controls
 from integration.settings import Settings
 from integration.store import Store, funnel_key
-from tests.chromium import chromium
+from tests.chromium import HARMLESS, chromium
 from tests.console.conftest import Serve
 from tests.console.test_browser import PHONE, SCREEN, drawn, faults, sign_in
 from tests.console.test_categories import judgement
@@ -30,8 +30,8 @@ from worker.parts import Parts
 __all__ = ["following", "url"]  # fixtures, for this file too
 
 CATEGORY = SURE[2]
-IGNORED = ("Applying inline style violates", "status of 409", "status of 404")
-"""Plotly's map library, see ``test_browser``; and what Chromium says of every refusal."""
+IGNORED = (*HARMLESS, "status of 409", "status of 404")
+"""What Chromium says of every refusal."""
 
 
 @pytest.fixture(scope="module")
