@@ -332,6 +332,21 @@ def test_a_killed_workers_tickets_come_back(running: Stage, memory: Store) -> No
     assert call(f"{running.zendesk_url}/simulator/summary")["updates"] - before == len(tickets)
 
 
+def test_a_full_redis_costs_no_connections(running: Stage, memory: Store) -> None:
+    """Whatever Celery asks of it is refused for a while; workers wait, and do not connect anew for each refusal."""
+    bound = str(memory.redis.config_get("maxmemory")["maxmemory"])
+    before = len(memory.redis.client_list())
+    tickets = [file(running) for _ in range(30)]  # what is under way cannot be given back either
+    memory.redis.config_set("maxmemory", "1")
+    try:
+        time.sleep(12)  # a heartbeat and a look for held messages come every 10 s
+        during = len(memory.redis.client_list())
+    finally:
+        memory.redis.config_set("maxmemory", bound)
+    assert during <= before + 50  # each new try kept four: that would be hundreds
+    assert {outcome(memory, one).outcome for one in tickets} == {"filled"}
+
+
 def test_a_restarted_redis_loses_nothing_and_the_workers_take_up_again(tmp_path: Path) -> None:
     with stage(tmp_path) as running:
         memory = Store(running.redis_url)

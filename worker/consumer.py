@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps
 from celery.worker.consumer import Consumer
 from kombu.message import Message
+from redis.exceptions import OutOfMemoryError
 
 from worker.batching import Park
 
@@ -57,10 +59,21 @@ def repeating(timers: Sequence[Timer]) -> type[bootsteps.StartStopStep]:
         def start(self, parent: Consumer) -> None:
             """A connection is made."""
             for seconds, call in timers:
-                call()
-                parent.timer.call_repeatedly(seconds, call)
+                patient = _patient(call)
+                patient()
+                parent.timer.call_repeatedly(seconds, patient)
 
     return Repeating
+
+
+def _patient(call: Callable[[], None]) -> Callable[[], None]:
+    """The same, but a Redis that is full is no error: Celery would connect anew for it, again and again."""
+
+    def patient() -> None:
+        with suppress(OutOfMemoryError):
+            call()
+
+    return patient
 
 
 def again_and_again(work: Callable[[], float]) -> type[bootsteps.StartStopStep]:

@@ -5,19 +5,30 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from contextlib import suppress
 from queue import Empty
 from typing import Any, ClassVar
 
 from kombu.transport import TRANSPORT_ALIASES
-from kombu.transport.redis import Channel, Transport
+from kombu.transport.redis import Channel, QoS, Transport
+from redis.exceptions import OutOfMemoryError
 
 from worker.batching import Park
 
 log = logging.getLogger("presort.worker")
 
 
+class _PatientQoS(QoS):
+    def restore_visible(self, *place: Any, **options: Any) -> None:  # noqa: ANN401 - kombu's signature
+        # Raised, it would let Celery connect anew, several times a second for as long as Redis is full, and the
+        # connections of each time stay open. What others held too long is given back once there is room.
+        with suppress(OutOfMemoryError):
+            super().restore_visible(*place, **options)  # type: ignore[no-untyped-call]  # kombu leaves it untyped
+
+
 class _ParkingChannel(Channel):
     connection: ParkingTransport
+    QoS = _PatientQoS
 
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 - kombu's signature
         try:

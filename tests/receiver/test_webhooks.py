@@ -214,11 +214,12 @@ def test_when_redis_is_down_zendesk_is_told_to_come_again(config: Settings) -> N
 def test_a_delivery_is_marked_seen_only_after_publishing(config: Settings, store: Store) -> None:
     """Or a ticket would be lost when the queue refuses the message and the repetition is taken for a duplicate."""
     client = create_app(config).test_client()
+    bound = str(store.redis.config_get("maxmemory")["maxmemory"])
     store.redis.config_set("maxmemory", "1")  # Redis is full: it refuses what would take memory
     try:
         refused = deliver(client, fixture("ticket_created.json"))
     finally:
-        store.redis.config_set("maxmemory", "0")
+        store.redis.config_set("maxmemory", bound)
     assert refused.status_code == 503
     assert deliver(client, fixture("ticket_created.json")).json == {"status": "accepted", "reason": "queued"}
     assert len(queued(store)) == 1
@@ -227,11 +228,12 @@ def test_a_delivery_is_marked_seen_only_after_publishing(config: Settings, store
 def test_a_ticket_is_queued_marked_and_missed_in_one_step(config: Settings, store: Store) -> None:
     """What happens to Redis, or to the receiver, cannot come between them."""
     client = create_app(config).test_client()
+    bound = str(store.redis.config_get("maxmemory")["maxmemory"])
     store.redis.config_set("maxmemory", "1")
     try:
         assert deliver(client, fixture("ticket_created.json")).status_code == 503
     finally:
-        store.redis.config_set("maxmemory", "0")
+        store.redis.config_set("maxmemory", bound)
     assert store.redis.keys("presort:*") == []
     assert deliver(client, fixture("ticket_created.json")).status_code == 200
     assert len(queued(store)) == 1
