@@ -187,15 +187,15 @@ def test_a_graph_reads_no_file_beside_it(copy: Path, where: str) -> None:
 
 def graph_with_weights_in(where: str) -> bytes:
     """The smallest graph that a bundle could have, its four weights in another file."""
-    from onnx import TensorProto, helper
-
-    weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    onnx = pytest.importorskip("onnx", reason="making a graph needs the train extra")
+    helper, proto = onnx.helper, onnx.TensorProto
+    weights = proto(name="w", data_type=proto.FLOAT, dims=[4], data_location=proto.EXTERNAL)
     for key, value in (("location", where), ("offset", "0"), ("length", "16")):
         weights.external_data.add(key=key, value=value)
     ids, mask = (
-        helper.make_tensor_value_info(name, TensorProto.INT64, [None, None]) for name in ("input_ids", "attention_mask")
+        helper.make_tensor_value_info(name, proto.INT64, [None, None]) for name in ("input_ids", "attention_mask")
     )
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [4])
+    logits = helper.make_tensor_value_info("logits", proto.FLOAT, [4])
     nodes = [helper.make_node("Identity", ["w"], ["logits"])]
     graph = helper.make_graph(nodes, "g", [ids, mask], [logits], [weights])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
