@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,3 +36,34 @@ def receiver(redis_url: str, cpus: set[int] | None = None) -> Iterator[int]:
         gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:integration.receiver.gunicorn"]
         with process(gunicorn, log=folder / "receiver.log", port=port, environ=environ, cpus=cpus):
             yield port
+
+
+def wait_until(done: Callable[[], object], patience_s: float, what: str) -> None:
+    """Wait until ``done()``.
+
+    Raises:
+        TimeoutError: it was not within ``patience_s``; says ``what`` was waited for.
+    """
+    deadline = time.monotonic() + patience_s
+    while not done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {patience_s:.0f} s in vain for {what}")
+        time.sleep(0.02)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], object], every_s: Callable[[], float]) -> Iterator[None]:
+    """Beside the block, do some work again and again, after as many seconds as ``every_s`` says each time."""
+    over = threading.Event()
+
+    def again() -> None:
+        while not over.wait(every_s()):
+            work()
+
+    thread = threading.Thread(target=again)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

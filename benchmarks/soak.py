@@ -17,19 +17,20 @@ import signal
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import usage
 from benchmarks.faults import faults, models, tally
 from benchmarks.faults.faults import Scene
 from benchmarks.faults.people import People
 from benchmarks.faults.scenarios import recovered, settle, tell
-from benchmarks.faults.stage import family, stage
+from benchmarks.faults.stage import stage
+from benchmarks.services import meanwhile
 from demo.stage import Stage
 
 FAULTS = (
@@ -116,29 +117,16 @@ def _play(running: Stage, people: People, seconds: float, seed: int) -> Counter[
 @contextmanager
 def _watching(running: Stage, every_s: float, series: Series) -> Iterator[None]:
     """Look at all processes again and again within the block."""
-    over, began = threading.Event(), time.monotonic()
+    began = time.monotonic()
 
-    def watch() -> None:
-        while not over.wait(every_s):
-            for name, child in list(running.children.items()):
-                with suppress(OSError):  # it was killed this moment
-                    sample = _look(child.pid, (time.monotonic() - began) / 60)
-                    series[name, child.pid].append(sample)
+    def look() -> None:
+        for name, child in list(running.children.items()):
+            if handles := usage.open_files(child.pid):  # else it was killed this moment
+                minute = (time.monotonic() - began) / 60
+                series[name, child.pid].append(Sample(minute, usage.rss_mb(child.pid), handles))
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with meanwhile(look, every_s=lambda: every_s):
         yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _look(pid: int, minute: float) -> Sample:
-    pids = family(pid)
-    pages = sum(int(Path(f"/proc/{one}/statm").read_text(encoding="ascii").split()[1]) for one in pids)
-    handles = sum(1 for one in pids for _ in Path(f"/proc/{one}/fd").iterdir())
-    return Sample(minute, pages * 4096 / 1e6, handles)
 
 
 def _longest(series: Series) -> dict[str, dict[str, float]]:

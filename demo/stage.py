@@ -26,6 +26,12 @@ BUNDLE = Path(__file__).with_name("bundle")
 WORKERS = 2
 CLASSIFIER = "category"
 
+FAST = """
+[spikes]  # a minute passes in a second
+tick_s = 1
+late_ticks = 1
+"""
+
 
 class Stage(NamedTuple):
     """Where everything is, once it runs.
@@ -86,7 +92,8 @@ def stage(
             "PRESORT_CONSOLE_PASSWORD": PASSWORD,
             "PRESORT_AGENT_SECRETS": AGENT_SECRET,
         }
-        _presort_toml(folder, account, (zendesk, receiver, desk), bundle, more)
+        toml = presort_toml(account, (zendesk, receiver, desk), bundle, FAST + more)
+        (folder / "presort.toml").write_text(toml, encoding="utf-8")
         (folder / "simulator.json").write_bytes(msgspec.json.encode(account))
         simulator = ["integration.simulator", "--port", str(zendesk), "--config", str(folder / "simulator.json")]
         commands: dict[str, tuple[list[str], int | None]] = {
@@ -143,14 +150,22 @@ def _account(receiver: int, account: SimulatorConfig) -> SimulatorConfig:
     )
 
 
-def _presort_toml(folder: Path, account: SimulatorConfig, ports: tuple[int, int, int], bundle: str, more: str) -> None:
+def presort_toml(account: SimulatorConfig, ports: tuple[int, int, int], bundle: str, more: str = "") -> str:
+    """Settings of an account that the local Zendesk plays.
+
+    Args:
+        account: that account.
+        ports: of Zendesk, receiver and console.
+        bundle: the classifier's, as in ``presort.toml``.
+        more: further TOML tables.
+    """
     zendesk, receiver, console = ports
-    (folder / "presort.toml").write_text(
-        f"""
+    return f"""
 [zendesk]
 subdomain = "demo"
 client_id = "{account.client_id}"
 url = "http://127.0.0.1:{zendesk}"
+updates_per_minute = {account.updates_per_minute}
 
 [receiver]
 port = {receiver}
@@ -159,6 +174,7 @@ port = {receiver}
 port = {console}
 
 [[classifier]]
+name = "{CLASSIFIER}"
 field_id = {account.category_field_id}
 prediction_field_id = {account.predicted_field_id}
 confidence_field_id = {account.confidence_field_id}
@@ -166,14 +182,8 @@ model_field_id = {account.model_field_id}
 bundle = "{bundle}"
 mode = "prefill"
 
-[spikes]  # a minute passes in a second
-tick_s = 1
-late_ticks = 1
-
 {more}
-""",
-        encoding="utf-8",
-    )
+"""
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale.rig import Rig, rig, wait_until, workers
+from benchmarks.scale.rig import Rig, rig, workers
+from benchmarks.services import wait_until
 from demo.stage import CLASSIFIER
 from demo.tickets import Ticket
 from integration import messages

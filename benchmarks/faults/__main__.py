@@ -58,7 +58,7 @@ def _here(args: argparse.Namespace, name: str) -> dict[str, Any]:
         folder = (args.keep or Path(temporary)) / name
         try:
             return play(name, folder.absolute(), scale=args.scale, seed=args.seed)
-        except (FaultError, ProcessError) as error:
+        except (FaultError, ProcessError, TimeoutError) as error:
             return {"scenario": name, "error": str(error)}
 
 

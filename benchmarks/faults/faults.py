@@ -6,7 +6,6 @@ import random
 import signal
 import struct
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,8 @@ from typing import NamedTuple
 from redis import Redis
 
 from benchmarks.faults.people import People
-from benchmarks.faults.stage import FaultError, kill, until
+from benchmarks.faults.stage import SOON_S, FaultError, kill
+from benchmarks.services import meanwhile, wait_until
 from demo.processes import stop
 from demo.stage import Stage, call
 from integration import messages
@@ -61,7 +61,7 @@ def worker_mid_batch(scene: Scene) -> Iterator[None]:
     """SIGKILL while it holds messages, the other one's hands bound meanwhile."""
     with _alone(scene.running):
         scene.people.file(BATCH)
-        until(lambda: scene.store.depths()["unacknowledged"] > 0, "a worker to take messages")
+        wait_until(lambda: scene.store.depths()["unacknowledged"] > 0, SOON_S, "a worker to take messages")
         kill(scene.running, "worker-1")
     yield
     scene.running.start("worker-1", {})
@@ -75,7 +75,7 @@ def worker_mid_write(scene: Scene) -> Iterator[None]:
         with _alone(scene.running):
             before = scene.updates()
             scene.people.file(number)
-            until(lambda before=before: scene.updates() > before, "a worker to write")  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            wait_until(lambda before=before: scene.updates() > before, SOON_S, "a worker to write")  # type: ignore[misc]  # mypy cannot infer a lambda's default
             kill(scene.running, "worker-1")
         scene.running.start("worker-1", {})
     scene.zendesk()
@@ -128,7 +128,7 @@ def redis_restarted(scene: Scene) -> Iterator[None]:
 def redis_flushed(scene: Scene) -> Iterator[None]:
     """Everything that Presort knows is gone, with what waits in it."""
     scene.people.file(BATCH)
-    until(lambda: scene.store.waiting(messages.WRITE) > 0, "decisions to wait for their write")
+    wait_until(lambda: scene.store.waiting(messages.WRITE) > 0, SOON_S, "decisions to wait for their write")
     scene.redis.flushall()
     yield
 
@@ -144,20 +144,11 @@ def redis_full(scene: Scene) -> Iterator[None]:
 @contextmanager
 def redis_slow(scene: Scene) -> Iterator[None]:
     """It answers nobody for half a second to six, again and again: longer than receiver and workers wait."""
-    over, rng = threading.Event(), random.Random(1)
-
-    def pause() -> None:
-        redis = scene.redis
-        while not over.wait(rng.uniform(0.5, 1.5)):
-            redis.client_pause(int(rng.uniform(500, 6000)))
-
-    thread = threading.Thread(target=pause)
-    thread.start()
-    try:
+    rng = random.Random(1)
+    with meanwhile(
+        lambda: scene.redis.client_pause(int(rng.uniform(500, 6000))), every_s=lambda: rng.uniform(0.5, 1.5)
+    ):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from benchmarks.faults import stage
 from benchmarks.faults.faults import Scene, run
-from benchmarks.faults.stage import CACHE, MODEL, REGISTRY, FaultError, kill, until
+from benchmarks.faults.stage import CACHE, MODEL, REGISTRY, SOON_S, FaultError, kill
+from benchmarks.services import wait_until
 from demo.stage import CLASSIFIER, Stage
 from model_export import registry
 
@@ -24,7 +25,7 @@ def cache_full(scene: Scene) -> Iterator[None]:
             raise FaultError("the disk was meant to be too small for another model")
     finally:
         run("umount", "--lazy", str(cache))  # workers may hold a lock in it
-    until(lambda: stage.served(scene.running) == version, "the workers to serve what there is room for now")
+    wait_until(lambda: stage.served(scene.running) == version, SOON_S, "what there is room for now to be served")
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def bundle_corrupt(scene: Scene) -> Iterator[None]:
     kill(scene.running, "worker-1")
     scene.running.start("worker-1", {})
     yield
-    until(lambda: version in scene.store.refusals(CLASSIFIER), "the workers to refuse it")
+    wait_until(lambda: version in scene.store.refusals(CLASSIFIER), SOON_S, "the workers to refuse it")
     registry.rollback(str(folder / REGISTRY), MODEL)
 
 
@@ -47,7 +48,7 @@ def model_promoted(scene: Scene) -> Iterator[None]:
     """Another version, while tickets come in."""
     version = _promote(scene.running)
     yield
-    until(lambda: stage.served(scene.running) == version, "the workers to serve it")
+    wait_until(lambda: stage.served(scene.running) == version, SOON_S, "the workers to serve it")
 
 
 def _promote(running: Stage) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
+from benchmarks import usage
+from benchmarks.services import wait_until
 from demo.stage import BUNDLE, CLASSIFIER, WORKERS, Stage
 from demo.stage import stage as demo_stage
 from integration.simulator.config import SimulatorConfig
@@ -22,6 +21,10 @@ from model_export.bundle.manifest import read_manifest, write_manifest
 
 REGISTRY, CACHE, MODEL = "registry", "cache", "demo"
 """Folders beside ``presort.toml``, and the model that is published there."""
+
+
+SOON_S = 120
+"""What a fault wants to happen has happened by then, or the scenario cannot be played."""
 
 
 class FaultError(Exception):
@@ -37,7 +40,7 @@ def stage(folder: Path, scale: float) -> Iterator[Stage]:
         scale: of the time between two looks at Zendesk's export, and of how late that is; 1 as in production.
 
     Raises:
-        FaultError: the workers did not start.
+        TimeoutError: the workers did not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     registry.promote(str(folder / REGISTRY), MODEL, publish(folder))
@@ -47,7 +50,7 @@ def stage(folder: Path, scale: float) -> Iterator[Stage]:
     with demo_stage(folder, account, ports=(0, 0, 0), console=False, bundle=bundle, more=more) as running:
         try:
             store = Store(running.redis_url)
-            until(lambda: len(store.workers()) == WORKERS, "the workers' start")
+            wait_until(lambda: len(store.workers()) == WORKERS, SOON_S, "the workers' start")
             yield running
         finally:
             for name in running.children:
@@ -74,26 +77,5 @@ def kill(running: Stage, name: str) -> None:
     """SIGKILL to a process and those that it has started."""
     child = running.children[name]
     if child.poll() is None:
-        for pid in family(child.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        usage.kill(child.pid)
         child.wait()
-
-
-def until(met: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    """Wait for it.
-
-    Raises:
-        FaultError: it did not happen.
-    """
-    deadline = time.monotonic() + seconds
-    while not met():
-        if time.monotonic() > deadline:
-            raise FaultError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.02)
-
-
-def family(pid: int) -> list[int]:
-    """A process and those that it has started; Linux tells."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return [pid, *map(int, children)]

@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from benchmarks.pipeline import cpu, stage
+from benchmarks.pipeline import stage
 from benchmarks.pipeline.load import Plan
 from benchmarks.receiver import percentile
+from benchmarks.services import wait_until
+from benchmarks.usage import cpu_s
 from demo.processes import free_port
+from demo.stage import presort_toml
 from integration.settings import WEBHOOK_PATH
 from integration.store import Store
 
@@ -50,56 +54,39 @@ def running(folder: Path, bundle: Path) -> Iterator[tuple[stage.Place, int]]:
     """All of the product's processes and what is around them; yields the receiver's port too."""
     with stage.place(folder) as place:
         port = free_port()
-        account = stage.ACCOUNT
-        (folder / "presort.toml").write_text(
-            f"""
-[zendesk]
-subdomain = "benchmark"
-client_id = "{account.client_id}"
-url = "{place.zendesk}"
-updates_per_minute = {stage.PLENTY}
-
-[receiver]
-port = {port}
-
-[[classifier]]
-field_id = {account.category_field_id}
-prediction_field_id = {account.predicted_field_id}
-confidence_field_id = {account.confidence_field_id}
-model_field_id = {account.model_field_id}
-bundle = "{bundle.as_posix()}"
-mode = "prefill"
-""",
-            encoding="utf-8",
-        )
+        zendesk = urlsplit(place.zendesk).port
+        assert zendesk
+        toml = presort_toml(stage.ACCOUNT, (zendesk, port, free_port()), bundle.as_posix())
+        (folder / "presort.toml").write_text(toml, encoding="utf-8")
         environ = {
             "PRESORT_CONFIG": str(folder / "presort.toml"),
             "PRESORT_REDIS_URL": place.redis_url,
             "PRESORT_WEBHOOK_SECRETS": stage.SECRET,
-            "PRESORT_ZENDESK_CLIENT_SECRET": account.client_secret,
+            "PRESORT_ZENDESK_CLIENT_SECRET": stage.ACCOUNT.client_secret,
         }
         python = [sys.executable, "-m"]
         place.start("receiver", [*python, "gunicorn", "-c", "python:integration.receiver.gunicorn"], environ, port)
         for number in range(1, WORKERS + 1):
             place.start(f"worker-{number}", [*python, "worker", "run"], environ)
         place.start("beat", [*python, "worker", "beat"], environ)
-        store, deadline = Store(place.redis_url), time.monotonic() + 60
-        while len(store.workers()) < WORKERS:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the workers do not start: see {folder}/worker-1.log")
-            time.sleep(0.1)
+        store = Store(place.redis_url)
+        wait_until(lambda: len(store.workers()) == WORKERS, 60, f"the workers: see {folder}/worker-1.log")
         yield place, port
+
+
+def _cpu_s(place: stage.Place) -> dict[str, float]:
+    return {name: cpu_s(pid) for name, pid in place.pids.items()}
 
 
 def play(place: stage.Place, plan: Plan, ids: Sequence[int], patience_s: float, say: Say = lambda _: None) -> Run:
     """Send the plan's webhooks, one a ticket, and wait until all are written or patience ends."""
-    before, asked, cpu_before = stage.written(place), stage.requests(place), cpu.by_name(place.pids)
+    before, asked, cpu_before = stage.written(place), stage.requests(place), _cpu_s(place)
     with stage.sending(place, plan) as sent_file:
         deadline = time.monotonic() + patience_s
         while (done := stage.written(place) - before) < len(ids) and time.monotonic() < deadline:
             say(f"{done} of {len(ids)} written")
             time.sleep(1)
-        cpu_after, asked = cpu.by_name(place.pids), stage.requests(place) - asked
+        cpu_after, asked = _cpu_s(place), stage.requests(place) - asked
         sent = stage.read_sent(sent_file)
     found = stage.record(place, ids)
     written = [(at, found[one].at) for one, at in zip(ids, sent.at, strict=True)]

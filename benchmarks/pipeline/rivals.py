@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.pipeline import cpu, ours, stage
+from benchmarks import usage
+from benchmarks.pipeline import ours, stage
 from benchmarks.pipeline.bundles import Made
 from benchmarks.pipeline.load import Plan
 from demo.processes import free_port
@@ -61,9 +59,7 @@ def peer(folder: Path, python: Path, made: Made, texts: Sequence[str], *, reques
             _answers(place, msgspec.structs.replace(plan, bodies=bodies[:WARM_UP]))
             return _answers(place, plan)
         finally:
-            for pid in cpu.descendants(place.pids["peer"]):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)  # LitServe's own end leaves them behind
+            usage.kill(place.pids["peer"])  # LitServe's own end leaves its processes behind
 
 
 def _answers(place: stage.Place, plan: Plan) -> float:

@@ -11,8 +11,9 @@ from typing import Any
 
 from benchmarks import receiver as webhooks
 from benchmarks.scale import watching
-from benchmarks.scale.rig import WORKER, rig, texts, wait_until, workers
+from benchmarks.scale.rig import WORKER, rig, texts, workers
 from benchmarks.scale.watching import Say
+from benchmarks.services import wait_until
 
 PLENTY = 1_000.0
 """Of a Professional plan's limits, so that they are not what is measured."""

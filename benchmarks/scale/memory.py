@@ -15,10 +15,10 @@ from demo.processes import process
 
 WORKERS = 2
 BOUNDS = {
-    "receiver": "four threads, bodies up to 256 KB, nothing kept",
+    "receiver": "bodies up to 256 KB, a connection's buffers, nothing kept",
     "worker": "the model, a batch of `worker.batch` tickets, texts cut to 20,000 characters",
     "beat": "nothing kept",
-    "console": "four threads, pages, nothing kept",
+    "console": "pages, a connection's buffers, nothing kept",
     "redis": "`maxmemory`: full, it refuses and forgets nothing",
 }
 

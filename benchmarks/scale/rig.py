@@ -6,8 +6,7 @@ import random
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +14,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from benchmarks.pipeline import cpu
-from benchmarks.services import SECRET
+from benchmarks.services import SECRET, wait_until
+from benchmarks.usage import cpu_s
 from demo import tickets
 from demo.processes import free_port, process, redis_server
-from demo.stage import BUNDLE, CLASSIFIER, call
+from demo.stage import BUNDLE, call, presort_toml
 from integration.simulator.config import SimulatorConfig
 from integration.store import Store
 
@@ -73,8 +72,8 @@ class Rig(NamedTuple):
 
     def cpu(self) -> dict[str, float]:
         """CPU seconds so far, by kind of process; Redis among them."""
-        by_kind = {kind: sum(cpu.seconds(one.pid) for one in children) for kind, children in self.children.items()}
-        return by_kind | {"redis": cpu.seconds(self.redis_pid())}
+        by_kind = {kind: sum(cpu_s(one.pid) for one in children) for kind, children in self.children.items()}
+        return by_kind | {"redis": cpu_s(self.redis_pid())}
 
     def redis_pid(self) -> int:
         """The Redis server's process id."""
@@ -111,7 +110,8 @@ def rig(folder: Path, *, receivers: int = 1, zendesk: float = 1.0, batch: int = 
         updates_per_minute=round(100 * zendesk),
     )
     (folder / "simulator.json").write_bytes(msgspec.json.encode(account))
-    (folder / "presort.toml").write_text(_settings(account, (desk, port, console), batch), encoding="utf-8")
+    toml = presort_toml(account, (desk, port, console), BUNDLE.as_posix(), f"[worker]\nbatch = {batch}")
+    (folder / "presort.toml").write_text(toml, encoding="utf-8")
     with ExitStack() as stack:
         children: dict[str, list[subprocess.Popen[bytes]]] = {}
 
@@ -176,45 +176,3 @@ def workers(
 def heard_of(store: Store, worker: str) -> bool:
     """Whether a worker of this release is alive, or one of the release before, which had a key for each."""
     return worker in store.workers() or bool(store.redis.exists(f"presort:worker:{worker}"))
-
-
-def wait_until(done: Callable[[], object], patience_s: float, what: str) -> None:
-    """Wait until ``done()``.
-
-    Raises:
-        TimeoutError: it was not within ``patience_s``; says ``what`` was waited for.
-    """
-    deadline = time.monotonic() + patience_s
-    while not done():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {patience_s:.0f} s in vain for {what}")
-        time.sleep(0.1)
-
-
-def _settings(account: SimulatorConfig, ports: tuple[int, int, int], batch: int) -> str:
-    desk, receiver, console = ports
-    return f"""
-[zendesk]
-subdomain = "scale"
-client_id = "{account.client_id}"
-url = "http://127.0.0.1:{desk}"
-updates_per_minute = {account.updates_per_minute}
-
-[receiver]
-port = {receiver}
-
-[console]
-port = {console}
-
-[worker]
-batch = {batch}
-
-[[classifier]]
-name = "{CLASSIFIER}"
-field_id = {account.category_field_id}
-prediction_field_id = {account.predicted_field_id}
-confidence_field_id = {account.confidence_field_id}
-model_field_id = {account.model_field_id}
-bundle = "{BUNDLE.as_posix()}"
-mode = "prefill"
-"""

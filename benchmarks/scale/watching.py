@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.scale.rig import Rig
+from benchmarks.usage import pss_mb
 
 Say = Callable[[str], None]
 
@@ -36,20 +36,6 @@ class Sample(NamedTuple):
     waiting: int
     oldest_s: float
     memory_mb: dict[str, float]
-
-
-def pss_mb(pid: int) -> float:
-    """Megabytes of a process and its children, pages shared among several counted in parts; 0 when it is gone.
-
-    Source: proc(5), /proc/pid/smaps_rollup.
-    """
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return own * 1024 / 1e6 + sum(pss_mb(int(child)) for child in children)
 
 
 def memory(running: Rig) -> dict[str, float]:
