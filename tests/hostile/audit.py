@@ -25,7 +25,7 @@ def main(files: list[str]) -> int:
         if audited:
             print(f"{file}: {audited} packages audited, {len(weak)} known weaknesses")  # noqa: T201 - its answer
         else:
-            print(f"{file}: NOT AUDITED, the advisory service cannot be reached: {told}")  # noqa: T201 - its answer
+            print(f"{file}: NOT AUDITED, the advisory service cannot be reached or knows none of the packages: {told}")  # noqa: T201 - its answer
         worst = max(worst, bool(weak))
     return worst
 
